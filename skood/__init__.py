@@ -1,0 +1,18 @@
+"""Unsupervised out-of-distribution detection with deep generative models."""
+
+from skood.core.exceptions import CollapseWarning, InterruptedFitWarning, TrainingError
+from skood.core.training import Trainer
+from skood.models import *
+from skood.models import __all__ as _models
+from skood.objectives import *
+from skood.objectives import __all__ as _objectives
+
+__version__ = "0.1.0.dev0"
+__all__ = [
+    *_models,
+    *_objectives,
+    "CollapseWarning",
+    "InterruptedFitWarning",
+    "Trainer",
+    "TrainingError",
+]

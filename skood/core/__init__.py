@@ -1,0 +1,1 @@
+"""Contracts shared by all of skood: terms, noise, protocols, validation, batches, training."""

@@ -1,0 +1,70 @@
+"""The only source of randomness in a pass through a network."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Noise"]
+
+
+class Noise:
+    """Random numbers for one pass, drawn from generators of its own.
+
+    Training wants fresh numbers for every row. Scoring wants a fixed function of the row: there
+    each draw has a *name*, is made once, and all rows share it (common random numbers). Names make
+    two passes that draw different sets of layers, such as those for L and L>k, see the same numbers
+    for the layers that they have in common, which removes most of the variance of their difference.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+    device : torch device or str
+    shared : bool
+        Whether draws are shared by the rows (scoring) or made per row (training).
+    """
+
+    def __init__(
+        self,
+        seed: int | Sequence[int],
+        device: torch.device | str = "cpu",
+        *,
+        shared: bool = False,
+    ):
+        self.seed = tuple(np.atleast_1d(np.asarray(seed, dtype=np.int64)).tolist())
+        self.device = torch.device(device)
+        self.shared = shared
+        self._generator = torch.Generator(self.device).manual_seed(_derive(self.seed))
+        self._drawn: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+
+    def sample(self, index: int) -> Noise:
+        """Independent shared noise for one importance sample."""
+        return Noise((*self.seed, index), self.device, shared=True)
+
+    def normal(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers; ``shape[0]`` counts rows."""
+        return self._draw(torch.randn, name, tuple(shape))
+
+    def uniform(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Numbers uniform on [0, 1); ``shape[0]`` counts rows."""
+        return self._draw(torch.rand, name, tuple(shape))
+
+    def _draw(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+        if not self.shared:
+            return draw(shape, generator=self._generator, device=self.device)
+        key = (name, shape[1:])
+        if key not in self._drawn:
+            # Drawn on the CPU so that a score does not depend on the device's generator.
+            generator = torch.Generator().manual_seed(_derive((*self.seed, zlib.crc32(name.encode()))))
+            self._drawn[key] = draw((1, *shape[1:]), generator=generator).to(self.device)
+        return self._drawn[key].expand(shape)
+
+
+def _derive(entropy: Sequence[int]) -> int:
+    """Mix several integers into one well-spread 63-bit seed."""
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))

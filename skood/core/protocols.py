@@ -1,0 +1,79 @@
+"""What a network and an objective must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from skood.core.noise import Noise
+from skood.core.terms import Terms
+
+__all__ = ["Network", "Objective", "Progress"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come, for schedules.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps done.
+    n_steps : int
+        Optimiser steps planned in all.
+    """
+
+    step: int
+    n_steps: int
+
+    @property
+    def fraction(self) -> float:
+        """Part of the planned training that is done, in [0, 1]."""
+        return min(1.0, self.step / max(1, self.n_steps))
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A torch module that turns a batch into `Terms`.
+
+    ``x`` is a float32 batch on the scale of the data (bytes stay 0 to 255), shape (n, features) for
+    tables and (n, channels, height, width) for images. Layer 1 is nearest to x.
+    """
+
+    n_layers: int
+
+    @property
+    def max_log_px(self) -> float:
+        """Largest value that log p(x | z) can take, nats: 0 for any discrete likelihood."""
+        ...
+
+    def terms(
+        self,
+        x: Tensor,
+        noise: Noise,
+        prior_layers: Collection[int] = frozenset(),
+        prior_mean: bool = True,
+    ) -> Terms:
+        """One pass; the layers in ``prior_layers`` come from the prior, the others from q.
+
+        ``prior_mean`` takes the mean of the prior there, instead of a sample of it.
+        """
+        ...
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """Draw ``n`` rows from the model, on the scale of the data."""
+        ...
+
+
+class Objective(Protocol):
+    """What training minimises."""
+
+    def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
+        """Loss of a batch, a scalar in nats per row.
+
+        An objective gets the network, since some losses need several passes.
+        """
+        ...

@@ -1,0 +1,294 @@
+"""The training loop: the only place that knows skorch."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
+from torch import Tensor, nn
+
+from skood.core.batches import ShuffledBatches, to_tensor
+from skood.core.exceptions import InterruptedFitWarning, TrainingError
+from skood.core.noise import Noise
+from skood.core.protocols import Network, Objective, Progress
+
+__all__ = ["Trainer", "planned_epochs", "train"]
+
+# A unit whose mean Kullback-Leibler divergence is below this carries no information to speak of.
+ACTIVE_UNIT_NATS = 0.01
+_DIAGNOSED_ROWS = 10_000
+
+
+class Trainer(BaseEstimator):
+    """How to train: what few people change, apart from what everybody does.
+
+    Parameters
+    ----------
+    optimizer : {"adam", "adamw", "adamax"}, default="adam"
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        Cosine decay of the learning rate to zero over the planned epochs.
+    clip_norm : float, default=200.0
+        Largest norm of the gradient of the loss in nats per row; larger ones are scaled down.
+    validation_fraction : float in [0, 1), default=0.1
+        Part of the rows that is kept out to watch the bound. With 0, or fewer than 10 rows in that
+        part, there is no early stopping and the diagnostics are taken on training rows.
+    patience : int, None or "auto", default="auto"
+        Epochs without a better held-out bound (always without free bits and at full KL weight)
+        after which training stops; the best network is kept in any case. "auto" is a fifth of
+        ``max_epochs``, at least 10. None trains to the end and keeps the last network.
+    callbacks : tuple of skorch callbacks, default=()
+        For instance ``skorch.callbacks.ProgressBar()`` or ``Checkpoint(dirname="run")``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "optimizer": [StrOptions({"adam", "adamw", "adamax"})],
+        "lr_schedule": [StrOptions({"cosine", "constant"})],
+        "clip_norm": [Interval(Real, 0, None, closed="neither")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "callbacks": [tuple, list],
+    }
+
+    def __init__(
+        self,
+        *,
+        optimizer: str = "adam",
+        lr_schedule: str = "cosine",
+        clip_norm: float = 200.0,
+        validation_fraction: float = 0.1,
+        patience: int | str | None = "auto",
+        callbacks: tuple[Any, ...] = (),
+    ):
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.clip_norm = clip_norm
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.callbacks = callbacks
+
+
+_OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
+}
+
+
+def planned_epochs(max_epochs: int | str, n_rows: int, batch_size: int) -> int:
+    """``"auto"`` is as many epochs as give about 10,000 steps, between 10 and 500."""
+    if max_epochs != "auto":
+        return int(max_epochs)
+    steps_per_epoch = max(1, n_rows // batch_size)
+    return min(500, max(10, round(10_000 / steps_per_epoch)))
+
+
+def train(
+    network: nn.Module,
+    objective: Objective,
+    X: NDArray[Any],
+    *,
+    trainer: Trainer,
+    max_epochs: int | str,
+    batch_size: int,
+    learning_rate: float,
+    device: torch.device,
+    seed: int,
+    verbose: int = 0,
+) -> dict[str, list[Any]]:
+    """Train ``network`` in place and leave it on the CPU, in evaluation mode.
+
+    Parameters
+    ----------
+    network : Network
+    objective : Objective
+    X : ndarray of shape (n, ...)
+    trainer : Trainer
+    max_epochs, batch_size, learning_rate, device, seed, verbose
+        As on the models. ``seed`` rules the split, the order of the rows and the noise.
+
+    Returns
+    -------
+    dict
+        One list entry per epoch under each of ``train_loss`` (the objective, nats per row),
+        ``valid_bound`` (held-out bound without free bits, nats per row), ``kl`` (per layer, nats),
+        ``active_units`` (per layer), ``learning_rate`` and ``seconds``.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite.
+
+    Warns
+    -----
+    InterruptedFitWarning
+        If the user pressed Ctrl-C: the network is then the best one so far.
+    """
+    rng = np.random.default_rng([seed, 1])
+    X_train, X_valid = _split(X, trainer.validation_fraction, rng)
+    batch_size = min(batch_size, len(X_train))
+    max_epochs = planned_epochs(max_epochs, len(X_train), batch_size)
+    batches = ShuffledBatches(X_train, batch_size, device, rng)
+    network.to(device)
+    if hasattr(network, "initialise_from_data"):
+        first = to_tensor(X_train[:batch_size], device)
+        with torch.no_grad():
+            cast(Any, network).initialise_from_data(first, Noise([seed, 4], device))
+    net = _Net(
+        network,
+        criterion=nn.Identity,
+        optimizer=_OPTIMIZERS[trainer.optimizer],
+        lr=learning_rate,
+        max_epochs=max_epochs,
+        device=None,
+        callbacks=list(_callbacks(trainer, max_epochs, len(batches), X_valid is not None)),
+        verbose=verbose,
+    )
+    net.setup(objective, batches, X_valid, trainer.clip_norm, seed)
+    net.fit(X_train)
+    network.to("cpu").eval()
+    for parameter in network.parameters():
+        parameter.grad = None
+    if net.interrupted:
+        warnings.warn(
+            f"Training was interrupted in epoch {net.epoch} of {max_epochs}. The estimator is "
+            "fitted with the best network so far and can be used; fit again to train to the end.",
+            InterruptedFitWarning,
+            stacklevel=2,
+        )
+    return _history(net)
+
+
+def _split(
+    X: NDArray[Any], fraction: float, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    n_valid = int(fraction * len(X))
+    if n_valid < 10:
+        return X, None
+    order = rng.permutation(len(X))
+    return X[np.sort(order[n_valid:])], X[np.sort(order[:n_valid])]
+
+
+def _callbacks(
+    trainer: Trainer, max_epochs: int, steps_per_epoch: int, has_validation: bool
+) -> Iterable[Any]:
+    if trainer.lr_schedule == "cosine":
+        yield LRScheduler(
+            "CosineAnnealingLR",
+            T_max=max_epochs * steps_per_epoch,
+            step_every="batch",
+            event_name=None,
+        )
+    if has_validation and trainer.patience is not None:
+        patience = max(10, max_epochs // 5) if trainer.patience == "auto" else trainer.patience
+        yield EarlyStopping(patience=patience, load_best=True, sink=_say_nothing)
+    yield from trainer.callbacks
+
+
+def _say_nothing(_: str) -> None:
+    """Where skorch's early stopping would print."""
+
+
+class _Net(NeuralNet):  # type: ignore[misc]
+    """skorch's loop, with an objective that sees the network and a bound for validation."""
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("print_log", PrintLog(keys_ignored=["kl", "active_units"])),
+        ]
+
+    def setup(
+        self,
+        objective: Objective,
+        batches: ShuffledBatches,
+        X_valid: NDArray[Any] | None,
+        clip_norm: float,
+        seed: int,
+    ) -> None:
+        # Not constructor arguments: skorch would clone them.
+        self.objective, self.batches, self.X_valid = objective, batches, X_valid
+        self.clip_norm, self.seed = clip_norm, seed
+        self.noise = Noise([seed, 2], batches.device)
+        self.step, self.epoch, self.best_loss, self.interrupted = 0, 0, math.inf, False
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        return X, (X[:_DIAGNOSED_ROWS] if self.X_valid is None else self.X_valid)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> ShuffledBatches:
+        if training:
+            return self.batches
+        return ShuffledBatches(dataset, self.batches.batch_size, self.batches.device)
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise  # skorch ends the training in good order
+
+    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+        if training:
+            self.epoch += 1
+            super().run_single_epoch(iterator, training, *args, **kwargs)
+        else:
+            self._diagnose(iterator)
+
+    def train_step_single(self, batch: Tensor, **fit_params: Any) -> dict[str, Any]:
+        self.module_.train()
+        progress = Progress(self.step, self.max_epochs * len(self.batches))
+        loss = self.objective(cast(Network, self.module_), batch, self.noise, progress)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(
+                f"The loss is {loss.item()} in epoch {self.epoch}, batch "
+                f"{self.step % len(self.batches) + 1}. Lower learning_rate (now {self.lr:g}) or "
+                "trainer.clip_norm, or look for extreme values in X."
+            )
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.module_.parameters(), self.clip_norm)
+        self.step += 1
+        return {"loss": loss, "y_pred": None}
+
+    @torch.no_grad()
+    def _diagnose(self, batches: Iterable[Tensor]) -> None:
+        """Record the bound, and what each layer carries, on rows kept out of training."""
+        self.module_.eval()
+        noise = Noise([self.seed, 3], self.batches.device)  # the same at every epoch
+        weights, ratios = [], []
+        for x in batches:
+            terms = self.module_.terms(x, noise)
+            weights.append(terms.log_weight)
+            # A unit is a channel, wherever it looks.
+            per_position = [layer.log_ratio for layer in terms.layers]
+            ratios.append([r.reshape(*r.shape[:2], -1).sum(2) for r in per_position])
+        per_unit = [torch.cat(layer).mean(0) for layer in zip(*ratios, strict=True)]
+        loss = -torch.cat(weights).mean().item()
+        if self.X_valid is not None:
+            self.history.record("valid_loss", loss)
+            self.history.record("valid_loss_best", loss < self.best_loss)
+            self.best_loss = min(loss, self.best_loss)
+        self.history.record("bound", -loss)
+        self.history.record("kl", [units.sum().item() for units in per_unit])
+        active = [int((units > ACTIVE_UNIT_NATS).sum()) for units in per_unit]
+        self.history.record("active_units", active)
+
+
+def _history(net: _Net) -> dict[str, list[Any]]:
+    # The epoch that Ctrl-C cut short has no validation entries.
+    epochs = [epoch for epoch in net.history if "bound" in epoch]
+    names = {"train_loss": "train_loss", "bound": "bound", "kl": "kl"}
+    names |= {"active_units": "active_units", "seconds": "dur"}
+    history = {name: [epoch[key] for epoch in epochs] for name, key in names.items()}
+    history["held_out"] = [net.X_valid is not None] * len(epochs)
+    return history

@@ -1,0 +1,26 @@
+"""Image data sets: fetched once and kept as npz files, or bundled with scikit-learn."""
+
+from skood.datasets._bundled import load_digit_images, sample_photo_patches
+from skood.datasets._fetch import (
+    available,
+    fetch_cifar10,
+    fetch_fashion_mnist,
+    fetch_gtsrb,
+    fetch_kmnist,
+    fetch_mnist,
+    fetch_svhn,
+    load,
+)
+
+__all__ = [
+    "available",
+    "fetch_cifar10",
+    "fetch_fashion_mnist",
+    "fetch_gtsrb",
+    "fetch_kmnist",
+    "fetch_mnist",
+    "fetch_svhn",
+    "load",
+    "load_digit_images",
+    "sample_photo_patches",
+]

@@ -1,0 +1,267 @@
+"""What all generative models share: fitting, scoring, sampling."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skood.core.batches import map_batches, resolve_device, to_array
+from skood.core.exceptions import CollapseWarning
+from skood.core.noise import Noise
+from skood.core.training import Trainer, train
+from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
+from skood.objectives import ELBO
+from skood.scores.bounds import importance_weighted_bound
+
+__all__ = ["BaseGenerativeModel"]
+
+
+class BaseGenerativeModel(DensityMixin, BaseEstimator):
+    """Base of the generative models.
+
+    A subclass gives ``__init__`` with at least the parameters constrained below, and
+    ``_build_network(X)``, which returns a torch module that is a `skood.core.protocols.Network`.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        The trained network, on the CPU.
+    input_shape_ : tuple of int
+        Shape of one row.
+    n_features_in_ : int
+        scikit-learn's count, ``X.shape[1]``.
+    data_kind_ : {"bytes", "unit", "real"}
+        Scale of the fitted data: 0 to 255, [0, 1], or anything.
+    history_ : dict of lists
+        One entry per epoch: ``train_loss``, ``bound`` (without free bits, on held-out rows where
+        ``held_out``), both in nats per row, ``kl`` in nats and ``active_units`` of each layer,
+        ``seconds``.
+    n_iter_ : int
+        Epochs done.
+    seed_ : int
+        Drawn from ``random_state``; rules training and the fixed noise of the scores.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "objective": [callable, None],
+        "trainer": [Trainer, None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def fit(self, X, y=None):
+        """Train on normal rows.
+
+        Parameters
+        ----------
+        X : array-like or tensor of shape (n, features), (n, height, width), \
+(n, height, width, channels) or (n, channels, height, width)
+            Normal data: uint8 images, float images in [0, 1], or a table of real numbers.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not valid; the estimator is then as it was before.
+        TrainingError
+            If the loss is not finite.
+
+        Warns
+        -----
+        CollapseWarning
+            If a latent layer carries no information.
+        InterruptedFitWarning
+            After Ctrl-C; the estimator is fitted with the best network so far.
+        """
+        with keep_fitted(self):
+            self._validate_params()
+            trainer = Trainer() if self.trainer is None else self.trainer
+            trainer._validate_params()
+            device = resolve_device(self.device)
+            X = check_rows(self, X, reset=True)
+            self.data_kind_ = data_kind(X)
+            self.seed_ = draw_seed(self.random_state)
+            with torch.random.fork_rng():
+                torch.manual_seed(self.seed_)
+                network = self._build_network(X)
+            objective = self.objective
+            if objective is None:
+                objective = self._default_objective(network.n_layers)
+            if hasattr(objective, "check"):
+                objective.check(network.n_layers)
+            self.history_ = train(
+                network,
+                objective,
+                X,
+                trainer=trainer,
+                max_epochs=self.max_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                device=device,
+                seed=self.seed_,
+                verbose=self.verbose,
+            )
+            self.network_ = network
+            self.n_iter_ = len(self.history_["train_loss"])
+        self._warn_of_collapse()
+        return self
+
+    def score_samples(self, X, *, n_importance_samples=1):
+        """Log-likelihood of each row, or its lower bound for models with latent variables.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        n_importance_samples : int, default=1
+            Samples of the latent variables: the more, the tighter the bound (Burda et al. 2016).
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Nats; the higher, the more likely. Of a density in the units of X for real data, of a
+            probability for images. A row's value does not depend on the rows beside it.
+        """
+        return self.bounds(X, n_importance_samples=n_importance_samples, layers=(0,))[0][0]
+
+    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, layers=None):
+        """The bounds L>k, in which the k layers nearest to x come from the prior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        n_importance_samples : int, default=1
+        prior_mean : bool, default=True
+            Whether those layers take the mean of the prior, or a sample of it.
+        layers : sequence of int, default=None
+            The values of k; None is 0, ..., n_layers - 1.
+
+        Returns
+        -------
+        bounds : ndarray of shape (len(layers), n), float64
+            L>k in nats, the higher, the more likely; L>0 is the ordinary bound.
+        nll : ndarray of shape (len(layers), n), float64
+            -log p(x | z>k) in nats, mean over the samples, counted from the largest value that
+            the likelihood can take: never negative, 0 for a perfect reconstruction.
+
+        Notes
+        -----
+        Havtorn et al. 2021, eq. 5 and appendix D. The equation samples z<=k from the prior; their
+        code, and the default here, takes the mean, which separates better at few samples but is
+        no strict bound any more. All bounds of a row see the same binarised x and the same noise.
+        """
+        check_is_fitted(self)
+        n_layers = self.network_.n_layers
+        layers = range(max(1, n_layers)) if layers is None else layers
+        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
+        samples = [noise.sample(s) for s in range(n_importance_samples)]
+
+        def bounds_of_batch(network, x):
+            result = np.empty((2, len(layers), len(x)))
+            for row, k in enumerate(layers):
+                below = range(1, k + 1)
+                terms = [network.terms(x, sample, below, prior_mean) for sample in samples]
+                weights = torch.stack([t.log_weight for t in terms]).double().cpu().numpy()
+                log_px = torch.stack([t.log_px for t in terms]).double().cpu().numpy()
+                result[0, row] = importance_weighted_bound(weights)
+                result[1, row] = network.max_log_px - log_px.mean(0)
+            return result
+
+        bounds, nll = self._map(X, bounds_of_batch)
+        return bounds, np.maximum(nll, 0)
+
+    def score(self, X, y=None):
+        """Mean of `score_samples`, nats per row; the higher, the better the model fits X."""
+        return float(np.mean(self.score_samples(X)))
+
+    def bits_per_dim(self, X, *, n_importance_samples=1):
+        """Negative log-likelihood of each row in bits per value of the row, shape (n,)."""
+        nats = self.score_samples(X, n_importance_samples=n_importance_samples)
+        return -nats / (math.log(2) * math.prod(self.input_shape_))
+
+    def reconstruct(self, X, *, k=0):
+        """Rebuild X from the layers above k, the k layers nearest to x being the prior's mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        k : int in [0, n_layers - 1], default=0
+
+        Returns
+        -------
+        ndarray, float64
+            Mean of p(x | z>k), shape and scale of X (Havtorn et al. 2021, figure 1).
+        """
+        check_is_fitted(self)
+        self._check_layer("k", k, self.network_.n_layers - 1)
+        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
+        shape = self.input_shape_
+
+        def mean(network, x):
+            return to_array(network.reconstruct(x, noise, range(1, k + 1)), shape)
+
+        return self._map(X, mean, row_axis=0)
+
+    def transform(self, X):
+        """Means of the top latent layer, shape (n, latent units), float64."""
+        check_is_fitted(self)
+        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
+        return self._map(X, lambda network, x: network.encode(x, noise)[-1].flatten(1), row_axis=0)
+
+    def _default_objective(self, n_layers):
+        """What ``objective=None`` stands for."""
+        return ELBO()
+
+    def _check_layer(self, name, value, largest):
+        if not isinstance(value, Integral) or not 0 <= value <= largest:
+            raise ValueError(
+                f"{name} must be an integer from 0 to {largest}, since this "
+                f"{type(self).__name__} has {self.network_.n_layers} latent layers; got {value!r}."
+            )
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
+        check_is_fitted(self)
+        noise = Noise(draw_seed(random_state))
+        with torch.inference_mode():
+            return to_array(self.network_.sample(n_samples, noise), self.input_shape_)
+
+    def _map(self, X, function, row_axis=-1):
+        """``function(network, x)`` over all rows of X, on the chosen device."""
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        check_scale(self, X, self.data_kind_)
+        device = resolve_device(self.device)
+        # A copy: scoring must not change the estimator, and pickles should load without a GPU.
+        network = self.network_ if device.type == "cpu" else copy.deepcopy(self.network_).to(device)
+        return map_batches(lambda x: function(network, x), X, device, row_axis=row_axis)
+
+    def _warn_of_collapse(self):
+        units = self.history_["active_units"]
+        for layer, n_active in enumerate(units[-1] if units else (), start=1):
+            if n_active == 0:
+                nats = self.history_["kl"][-1][layer - 1]
+                warnings.warn(
+                    f"Latent layer {layer} of {type(self).__name__} carries no information about "
+                    f"X (0 active units, {nats:.3f} nats), so likelihood ratios that keep only "
+                    f"layers from {layer} on mean nothing. Raise the objective's free_bits for "
+                    "this layer, train longer, or use fewer layers.",
+                    CollapseWarning,
+                    stacklevel=3,
+                )

@@ -1,0 +1,350 @@
+"""The bottom-up hierarchical variational autoencoder of Havtorn et al. 2021."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn import functional as F
+
+from skood.core.noise import Noise
+from skood.core.terms import LayerTerms, Terms
+from skood.models._base import BaseGenerativeModel
+from skood.models._likelihood import build_likelihood, row_shape
+from skood.nn.blocks import Shape, Stage, adapter, initialise_from_data
+from skood.nn.gaussian import GaussianHead, standard_normal
+from skood.nn.likelihoods import Likelihood
+from skood.objectives import ELBO
+
+__all__ = ["HVAE"]
+
+
+class HVAE(BaseGenerativeModel):
+    """Hierarchical variational autoencoder with bottom-up inference and skip connections.
+
+    Parameters
+    ----------
+    latent_dims : tuple of int or "auto", default="auto"
+        Units (channels) of each latent layer, layer 1 (nearest to x) first. "auto" is (8, 16, 8)
+        for images and (16, 8, 4) for tables.
+    n_spatial_layers : int or "auto", default="auto"
+        How many of the lowest layers are maps with ``latent_dims`` channels, the others being
+        vectors. "auto" is 1 for images; tables have none.
+    network : {"auto", "mlp", "patch", "resnet"}, default="auto"
+        ``"mlp"`` for tables; ``"patch"`` for images, which cuts them into patches and works on the
+        small map of these, fast enough for a CPU; ``"resnet"`` is the paper's, with residual
+        blocks at full resolution and weight normalisation, for a GPU. "auto" is the first or the
+        second.
+    width : int or "auto", default="auto"
+        Channels of the maps, or units of the hidden layers of an MLP. "auto" is 128 for "mlp",
+        32 for "patch" (whose vectors have 8 times as many units) and 64 for "resnet".
+    likelihood : {"auto", "bernoulli", "gaussian", "discretized_logistic"}, default="auto"
+        p(x | z). ``"bernoulli"`` binarises grey values at random; ``"discretized_logistic"`` has
+        256 levels; ``"gaussian"`` has one learned standard deviation per feature. "auto" is the
+        first for grey images, the second for colour, the third for tables and for images outside
+        [0, 1].
+    objective : Objective, default=None
+        None is ``ELBO(free_bits=(2, 8, ..., 8))``.
+    trainer : Trainer, default=None
+        Optimiser, validation split, early stopping, callbacks. None is ``Trainer()``.
+    max_epochs : int or "auto", default="auto"
+        "auto" is as many as give 10,000 steps, between 10 and 500.
+    batch_size : int, default=128
+    learning_rate : float, default=1e-3
+    device : str or torch.device, default="auto"
+        "auto" is the first GPU if there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    See Also
+    --------
+    HierarchicalLLR : Out-of-distribution detection with it.
+
+    Notes
+    -----
+    With three layers, inference goes up and generation comes down; ``~>`` are the deterministic
+    skip connections, which reach across one layer::
+
+        q(z | x):   x -> z1 -> z2 -> z3        x ~> z2,  z1 ~> z3
+        p(x, z):   z3 -> z2 -> z1 -> x        z3 ~> z1,  z2 ~> x
+
+    A skip passes on the features from which the layer in between was computed, so that
+    ``q(z | x) = q(z1 | x) q(z2 | z1, x) q(z3 | z2, z1, x)`` and
+    ``p(x, z) = p(z3) p(z2 | z3) p(z1 | z2, z3) p(x | z1, z2, z3)``. Section 3.2 and appendices B and D of the paper. In
+    its authors' code most skips have no effect, since they are added only where shapes differ; here
+    each has a layer of its own. Strided blocks resample by averages and nearest neighbours where
+    theirs use strided convolutions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import HVAE
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> model = HVAE(latent_dims=(4, 2), max_epochs=2, random_state=0).fit(X)
+    >>> model.score_samples(X).shape
+    (200,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseGenerativeModel._parameter_constraints,
+        "latent_dims": [tuple, list, StrOptions({"auto"})],
+        "n_spatial_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "network": [StrOptions({"auto", "mlp", "patch", "resnet"})],
+        "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian", "discretized_logistic"})],
+    }
+
+    def __init__(
+        self,
+        latent_dims="auto",
+        *,
+        n_spatial_layers="auto",
+        network="auto",
+        width="auto",
+        likelihood="auto",
+        objective=None,
+        trainer=None,
+        max_epochs="auto",
+        batch_size=128,
+        learning_rate=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.latent_dims = latent_dims
+        self.n_spatial_layers = n_spatial_layers
+        self.network = network
+        self.width = width
+        self.likelihood = likelihood
+        self.objective = objective
+        self.trainer = trainer
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _build_network(self, X):
+        likelihood = build_likelihood(self.likelihood, self.data_kind_, X)
+        shape = row_shape(X.shape[1:])
+        is_image = len(shape) == 3
+        kind = ("patch" if is_image else "mlp") if self.network == "auto" else self.network
+        if (kind == "mlp") == is_image:
+            raise ValueError(
+                f"network={kind!r} is for {'tables' if is_image else 'images'}, but X has rows of "
+                f"shape {self.input_shape_}. Use network='auto'."
+            )
+        dims = self._latent_dims(is_image)
+        n_spatial = (1 if is_image else 0) if self.n_spatial_layers == "auto" else self.n_spatial_layers
+        if n_spatial > (len(dims) if is_image else 0):
+            raise ValueError(
+                f"n_spatial_layers={n_spatial} is more than the {len(dims) if is_image else 0} "
+                "layers that can be maps here. Use n_spatial_layers='auto'."
+            )
+        width = {"mlp": 128, "patch": 32, "resnet": 64}[kind] if self.width == "auto" else self.width
+        plan = _PLANS[kind](shape, dims, n_spatial, width)
+        return BottomUpNetwork(shape, plan, likelihood)
+
+    def _latent_dims(self, is_image):
+        if self.latent_dims == "auto":
+            return (8, 16, 8) if is_image else (16, 8, 4)
+        dims = tuple(self.latent_dims)
+        if not dims or not all(isinstance(d, Integral) and d > 0 for d in dims):
+            raise ValueError(
+                f"latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
+                f"nearest to x; got {self.latent_dims!r}."
+            )
+        return dims
+
+    def _default_objective(self, n_layers):
+        return ELBO(free_bits=(2.0,) + (8.0,) * (n_layers - 1))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Shapes of a network.
+
+    ``stages[l]`` holds the shapes between which inference goes up to layer l + 1, and generation
+    comes down from it; ``padded`` is the shape of x with sides that the stages can divide.
+    """
+
+    padded: Shape
+    latents: list[Shape]
+    stages: list[tuple[Shape, Shape]]
+    n_blocks: int
+    kernels: tuple[int, ...]
+    normalise: bool = False
+
+
+def _mlp_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
+    stages = [((width,), (width,)) for _ in dims]
+    return _Plan(shape, [(d,) for d in dims], stages, n_blocks=1, kernels=(3,))
+
+
+def _patch_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
+    """Maps of about 7 x 7 patches up to the last spatial layer, then vectors of falling length."""
+    patch = max(2, min(shape[1:]) // 7)
+    sides = [math.ceil(side / patch) for side in shape[1:]]
+    padded = (shape[0], *(patch * side for side in sides))
+    features: Shape = (width, *sides)
+    stages, latents = [], []
+    for layer, dim in enumerate(dims):
+        spatial = layer < n_spatial
+        n_vectors = layer - n_spatial
+        above = features if spatial else (max(4, 8 >> n_vectors) * width,)
+        stages.append((features, above))
+        latents.append((dim, *sides) if spatial else (dim,))
+        features = above
+    return _Plan(padded, latents, stages, n_blocks=1, kernels=(3,))
+
+
+def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
+    """Stride 2 in the first two stages; all features are maps (Havtorn et al. 2021, table 4)."""
+    padded = (shape[0], *(4 * math.ceil(side / 4) for side in shape[1:]))
+    features: Shape = (width, *padded[1:])
+    stages, latents = [], []
+    for layer, dim in enumerate(dims):
+        stride = 2 if layer < 2 else 1
+        above = (width, features[1] // stride, features[2] // stride)
+        stages.append((features, above))
+        latents.append((dim, *above[1:]) if layer < n_spatial else (dim,))
+        features = above
+    return _Plan(padded, latents, stages, n_blocks=2, kernels=(5, 3), normalise=True)
+
+
+_PLANS = {"mlp": _mlp_plan, "patch": _patch_plan, "resnet": _resnet_plan}
+
+
+class BottomUpNetwork(nn.Module):
+    """The network of `HVAE`; a `skood.core.protocols.Network`."""
+
+    def __init__(self, x_shape: Shape, plan: _Plan, likelihood: Likelihood):
+        super().__init__()
+        self.n_layers = len(plan.latents)
+        self.x_shape, self.padded, self.latents = x_shape, plan.padded, plan.latents
+        self.likelihood = likelihood
+        self.up, self.posterior = nn.ModuleList(), nn.ModuleList()
+        self.down, self.prior = nn.ModuleList(), nn.ModuleList()
+        below = [plan.padded, *plan.latents]
+        for layer, (lower, upper) in enumerate(plan.stages):
+            kernel = plan.kernels[min(layer, len(plan.kernels) - 1)]
+            options = {"n_blocks": plan.n_blocks, "kernel": kernel, "normalise": plan.normalise}
+            # z_l and the features that it was drawn from: the latter reach across it, a skip.
+            inputs_up = [below[layer]] + ([plan.stages[layer - 1][1]] if layer else [])
+            inputs_down = [plan.latents[layer]]
+            if layer + 1 < self.n_layers:
+                inputs_down.append(plan.stages[layer + 1][0])
+            self.up.append(Stage(inputs_up, lower, upper, **options))
+            self.down.append(Stage(inputs_down, upper, lower, **options))
+            self.posterior.append(_gaussian_head(upper, plan.latents[layer], plan.normalise))
+            if layer:
+                self.prior.append(_gaussian_head(lower, plan.latents[layer - 1], plan.normalise))
+        parameters = (likelihood.parameters_per_value * x_shape[0], *plan.padded[1:])
+        bottom = plan.stages[0][0]
+        self.output = nn.Sequential(nn.ReLU(), adapter(bottom, parameters, plan.normalise))
+
+    @property
+    def max_log_px(self) -> float:
+        return self.likelihood.max_log_px
+
+    def terms(
+        self,
+        x: Tensor,
+        noise: Noise,
+        prior_layers: Collection[int] = frozenset(),
+        prior_mean: bool = True,
+    ) -> Terms:
+        observed = self.likelihood.observe(x, noise)
+        posteriors, latents = self._infer(observed, noise, prior_layers)
+        layers, parameters = self._generate(posteriors, latents, noise, prior_layers, prior_mean)
+        return Terms(self.likelihood.log_prob(observed, parameters), layers)
+
+    def reconstruct(self, x: Tensor, noise: Noise, prior_layers: Collection[int]) -> Tensor:
+        """Mean of x given the latents: means of q, and of the prior in ``prior_layers``."""
+        observed = self.likelihood.observe(x, noise)
+        every_layer = range(1, self.n_layers + 1)
+        posteriors, latents = self._infer(observed, noise, every_layer)
+        _, parameters = self._generate(posteriors, latents, noise, prior_layers, True)
+        return self.likelihood.mean(parameters)
+
+    def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
+        """Means of q for every layer, each layer seeing the means of those below."""
+        observed = self.likelihood.observe(x, noise)
+        return self._infer(observed, noise, range(1, self.n_layers + 1))[1]
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        every_layer = range(1, self.n_layers + 1)
+        latents = [torch.zeros(n, *shape, device=noise.device) for shape in self.latents]
+        _, parameters = self._generate([], latents, noise, every_layer, False)
+        return self.likelihood.sample(parameters, noise)
+
+    def _infer(
+        self, observed: Tensor, noise: Noise, mean_layers: Collection[int]
+    ) -> tuple[list[Normal], list[Tensor]]:
+        """Up: q of every layer, and its mean in ``mean_layers``, a sample of it elsewhere."""
+        z = self._pad(self.likelihood.encode(observed))
+        inputs: list[Tensor] = []
+        posteriors, latents = [], []
+        for layer, (stage, head) in enumerate(zip(self.up, self.posterior, strict=True), start=1):
+            features = stage(z, *inputs)
+            q = head(features)
+            z = q.mean if layer in mean_layers else _draw(q, layer, noise)
+            posteriors.append(q)
+            latents.append(z)
+            inputs = [features]
+        return posteriors, latents
+
+    def _generate(
+        self,
+        posteriors: list[Normal],
+        latents: list[Tensor],
+        noise: Noise,
+        prior_layers: Collection[int],
+        prior_mean: bool,
+    ) -> tuple[tuple[LayerTerms, ...], Tensor]:
+        """Down: the terms of every layer, and the parameters of p(x | z)."""
+        inputs: list[Tensor] = []
+        layers: list[LayerTerms] = []
+        for layer in range(self.n_layers, 0, -1):
+            z = latents[layer - 1]
+            p = self.prior[layer - 1](inputs[0]) if inputs else standard_normal(z)
+            if layer in prior_layers:
+                z = p.mean if prior_mean else _draw(p, layer, noise)
+                layers.insert(0, LayerTerms.from_prior(z))
+            else:
+                q = posteriors[layer - 1]
+                layers.insert(0, LayerTerms(p.log_prob(z), q.log_prob(z)))
+            inputs = [self.down[layer - 1](z, *inputs)]
+        return tuple(layers), self._crop(self.output(inputs[0]))
+
+    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
+        """Data-dependent initialisation of the weight-normalised layers, if there are any."""
+        initialise_from_data(self, x, noise)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        if self.padded == self.x_shape:
+            return x
+        return F.pad(x, (0, self.padded[2] - x.shape[3], 0, self.padded[1] - x.shape[2]))
+
+    def _crop(self, parameters: Tensor) -> Tensor:
+        if self.padded == self.x_shape:
+            return parameters
+        return parameters[:, :, : self.x_shape[1], : self.x_shape[2]]
+
+
+def _draw(distribution: Normal, layer: int, noise: Noise) -> Tensor:
+    epsilon = noise.normal(f"z{layer}", distribution.mean.shape)
+    return distribution.mean + distribution.stddev * epsilon
+
+
+def _gaussian_head(features: Shape, latent: Shape, normalise: bool) -> GaussianHead:
+    return GaussianHead(nn.ReLU(), adapter(features, (2 * latent[0], *latent[1:]), normalise))

@@ -1,0 +1,55 @@
+"""From a model's ``likelihood`` parameter and its training data to a likelihood module."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from skood.core.validation import channel_axis
+from skood.nn.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian, Likelihood
+
+__all__ = ["build_likelihood", "row_shape"]
+
+
+def row_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one row inside the network: (features,) or (channels, height, width)."""
+    if len(input_shape) == 2:
+        return (1, *input_shape)
+    if len(input_shape) == 3 and channel_axis(input_shape) == 2:
+        return (input_shape[2], *input_shape[:2])
+    return input_shape
+
+
+def build_likelihood(name: str, kind: str, X: np.ndarray) -> Likelihood:
+    """The likelihood called ``name`` ("auto": by the kind of data) for the training rows X.
+
+    Raises
+    ------
+    ValueError
+        If a likelihood of pixels is asked for and the values are none.
+    """
+    if name == "auto":
+        grey = row_shape(X.shape[1:])[0] == 1
+        name = "gaussian" if kind == "real" else "bernoulli" if grey else "discretized_logistic"
+    if name == "gaussian":
+        return _gaussian(X)
+    if kind == "real" and (X.min() < 0 or X.max() > 1):
+        raise ValueError(
+            f"likelihood={name!r} needs uint8 values, or values in [0, 1]; X is {X.dtype} with "
+            f"values from {X.min():.4g} to {X.max():.4g}. Rescale X, or use likelihood='gaussian'."
+        )
+    likelihood = {"bernoulli": Bernoulli, "discretized_logistic": DiscretizedLogistic}[name]
+    return likelihood(scale=255.0 if kind == "bytes" else 1.0)
+
+
+def _gaussian(X: np.ndarray) -> Gaussian:
+    """Standardise each feature of a table, but images as a whole: pixels share one unit."""
+    axis = 0 if X.ndim == 2 else None
+    loc, scale = np.mean(X, axis=axis, dtype=np.float64), np.std(X, axis=axis, dtype=np.float64)
+    # A constant feature has no scale of its own, up to rounding errors of its mean.
+    scale = np.where(scale > 1e-12 * np.maximum(1, np.abs(loc)), scale, 1.0)
+    shape = (-1,) if X.ndim == 2 else (1, 1, 1)
+    tensors = [torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (loc, scale)]
+    return Gaussian(*tensors, n_values=math.prod(X.shape[1:]))

@@ -1,0 +1,1 @@
+"""Torch building blocks, without knowledge of estimators."""

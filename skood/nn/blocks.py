@@ -1,0 +1,181 @@
+"""Layers between features of any shape, and stages made of them.
+
+A shape is that of one row: ``(units,)`` for a vector, ``(channels, height, width)`` for a map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skood.core.noise import Noise
+
+__all__ = ["Join", "ResidualBlock", "Stage", "WeightNorm", "adapter", "initialise_from_data"]
+
+Shape = tuple[int, ...]
+
+
+class WeightNorm(nn.Module):
+    """Weight normalisation with data-dependent initialisation (Salimans & Kingma 2016).
+
+    The gain acts on the output, which is the same as on the weights, for any linear layer.
+    torch's own parametrisation cannot be pickled.
+    """
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        super().__init__()
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        self.reduced_axes = [0, 2, 3] if transposed else list(range(1, layer.weight.ndim))
+        self.layer = layer
+        layer.bias = None
+        nn.init.normal_(layer.weight, std=0.05)
+        with torch.no_grad():
+            self.gain = nn.Parameter(self._norm().clone())
+        self.bias = nn.Parameter(torch.zeros_like(self.gain))
+        self.initialising = False
+
+    def _norm(self) -> Tensor:
+        weight = self.layer.weight
+        return torch.linalg.vector_norm(weight, dim=self.reduced_axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        to_channels = (-1,) + (1,) * (y.ndim - 2)
+        if self.initialising:
+            std, mean = torch.std_mean(y.transpose(0, 1).flatten(1), dim=1, correction=0)
+            std = torch.where(std > 1e-6, std, torch.ones_like(std))
+            self.gain.copy_(self._norm() / std)
+            self.bias.copy_(-mean / std)
+        scale = (self.gain / self._norm()).view(to_channels)
+        return y * scale + self.bias.view(to_channels)
+
+
+def initialise_from_data(network: nn.Module, x: Tensor, noise: Noise) -> None:
+    """Give every weight-normalised layer outputs of zero mean and unit variance on a batch."""
+    layers = [module for module in network.modules() if isinstance(module, WeightNorm)]
+    for layer in layers:
+        layer.initialising = True
+    network.terms(x, noise)  # type: ignore[operator]
+    for layer in layers:
+        layer.initialising = False
+
+
+def _linear(n_in: int, n_out: int, normalise: bool) -> nn.Module:
+    layer = nn.Linear(n_in, n_out)
+    return WeightNorm(layer) if normalise else layer
+
+
+def _convolution(n_in: int, n_out: int, kernel: int, normalise: bool) -> nn.Module:
+    layer = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
+    return WeightNorm(layer) if normalise else layer
+
+
+def adapter(shape_in: Shape, shape_out: Shape, normalise: bool = False) -> nn.Module:
+    """One linear layer from features of one shape to features of another.
+
+    Maps of other sizes are cut into patches, or built of them; their sides must be multiples.
+    """
+    if len(shape_in) == 1 or len(shape_out) == 1:
+        linear = _linear(math.prod(shape_in), math.prod(shape_out), normalise)
+        return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, shape_out))
+    (c_in, h_in, w_in), (c_out, h_out, w_out) = shape_in, shape_out
+    if (h_in, w_in) == (h_out, w_out):
+        return _convolution(c_in, c_out, 3, normalise)
+    layer: nn.Conv2d | nn.ConvTranspose2d
+    if h_in > h_out:
+        patch = (h_in // h_out, w_in // w_out)
+        layer = nn.Conv2d(c_in, c_out, patch, stride=patch)
+    else:
+        patch = (h_out // h_in, w_out // w_in)
+        layer = nn.ConvTranspose2d(c_in, c_out, patch, stride=patch)
+    return WeightNorm(layer) if normalise else layer
+
+
+class Join(nn.Module):
+    """Sum of several inputs, each through an adapter of its own: none can be without effect."""
+
+    def __init__(self, shapes_in: Sequence[Shape], shape_out: Shape, normalise: bool = False):
+        super().__init__()
+        self.adapters = nn.ModuleList(adapter(s, shape_out, normalise) for s in shapes_in)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        joined = [layer(x) for layer, x in zip(self.adapters, inputs, strict=True)]
+        return torch.stack(joined).sum(0) if len(joined) > 1 else joined[0]
+
+
+class ResidualBlock(nn.Module):
+    """y = layer(relu(layer(relu(x)))) + x, resampled by nearest neighbours or averages if needed.
+
+    Havtorn et al. 2021, appendix B.1.
+    """
+
+    def __init__(self, shape_in: Shape, shape_out: Shape, kernel: int, normalise: bool = False):
+        super().__init__()
+        self.size_in, self.size_out = shape_in[1:], shape_out[1:]
+        if len(shape_in) == 1:
+            self.first = _linear(shape_in[0], shape_in[0], normalise)
+            self.second = _linear(shape_in[0], shape_out[0], normalise)
+        else:
+            self.first = _convolution(shape_in[0], shape_in[0], kernel, normalise)
+            self.second = _convolution(shape_in[0], shape_out[0], kernel, normalise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.second(self._resample(F.relu(self.first(F.relu(x)))))
+        return y + self._resample(x)
+
+    def _resample(self, x: Tensor) -> Tensor:
+        if self.size_in == self.size_out:
+            return x
+        if self.size_in > self.size_out:
+            return F.adaptive_avg_pool2d(x, self.size_out)
+        return F.interpolate(x, size=self.size_out)
+
+
+class Stage(nn.Module):
+    """Deterministic path between two latent layers: join the inputs, transform, change shape.
+
+    Parameters
+    ----------
+    shapes_in : sequence of shapes
+        The latent, and the features of the stage before it (the skip connection).
+    shape_in, shape_out : shape
+        Shape at which the inputs are joined, and shape of the result. The residual blocks work at
+        the larger of the two.
+    n_blocks, kernel : int
+    normalise : bool
+        Weight normalisation.
+    """
+
+    def __init__(
+        self,
+        shapes_in: Sequence[Shape],
+        shape_in: Shape,
+        shape_out: Shape,
+        *,
+        n_blocks: int,
+        kernel: int = 3,
+        normalise: bool = False,
+    ):
+        super().__init__()
+        self.join = Join(shapes_in, shape_in, normalise)
+        larger = max(shape_in, shape_out, key=math.prod)
+        blocks: list[nn.Module] = [
+            ResidualBlock(larger, larger, kernel, normalise) for _ in range(n_blocks)
+        ]
+        if shape_in != shape_out:
+            change = _change_of_shape(shape_in, shape_out, kernel, normalise)
+            blocks.insert(n_blocks if larger == shape_in else 0, change)
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.blocks(self.join(*inputs))  # type: ignore[no-any-return]
+
+
+def _change_of_shape(shape_in: Shape, shape_out: Shape, kernel: int, normalise: bool) -> nn.Module:
+    if len(shape_in) == len(shape_out) and shape_in[0] == shape_out[0]:
+        return ResidualBlock(shape_in, shape_out, kernel, normalise)
+    return nn.Sequential(nn.ReLU(), adapter(shape_in, shape_out, normalise))

@@ -1,0 +1,196 @@
+"""Distributions of x given the last features of a network.
+
+A likelihood knows the scale of the data (bytes stay 0 to 255 up to here), what the encoder should
+see of it, and how many parameters each value needs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skood.core.noise import Noise
+
+__all__ = ["Bernoulli", "DiscretizedLogistic", "Gaussian", "Likelihood"]
+
+
+class Likelihood(nn.Module):
+    """Base of the likelihoods.
+
+    Attributes
+    ----------
+    parameters_per_value : int
+        Channels of the parameters for each channel of x.
+    max_log_px : float
+        Largest value that log p(x | z) can take for one row, nats.
+    """
+
+    parameters_per_value = 1
+    max_log_px = 0.0
+
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        """What is modelled, from x on the scale of the data: shape of x; ``noise`` may enter."""
+        raise NotImplementedError
+
+    def encode(self, observed: Tensor) -> Tensor:
+        """What the encoder sees: about zero mean and unit scale, shape of x."""
+        raise NotImplementedError
+
+    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        """log p(x | z) of each row, shape (n,), nats."""
+        raise NotImplementedError
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Mean of x, on the scale of the data."""
+        raise NotImplementedError
+
+    def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
+        """Draw x, on the scale of the data."""
+        raise NotImplementedError
+
+
+class Bernoulli(Likelihood):
+    """Black or white pixels; grey ones are binarised at random, anew at each pass in training.
+
+    Parameters
+    ----------
+    scale : float
+        Value of white: 255 for bytes, 1 for pixels in [0, 1].
+
+    Notes
+    -----
+    Dynamic binarisation (Salakhutdinov & Murray 2008). In scoring the noise is shared: all bounds
+    of a row, and all rows, are binarised with one and the same draw.
+    """
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return (x / self.scale > noise.uniform("x", x.shape)).float()
+
+    def encode(self, observed: Tensor) -> Tensor:
+        return 2 * observed - 1
+
+    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        loss = F.binary_cross_entropy_with_logits(parameters, observed, reduction="none")
+        return -loss.flatten(1).sum(1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return self.scale * parameters.sigmoid()
+
+    def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
+        uniform = noise.uniform("sample", parameters.shape)
+        return self.scale * (parameters.sigmoid() > uniform).float()
+
+
+class Gaussian(Likelihood):
+    """Real values, standardised inside, with one learned standard deviation per feature.
+
+    Parameters
+    ----------
+    loc, scale : Tensor
+        Mean and standard deviation of the training data: shape (features,) for tables,
+        (1, 1, 1) for images.
+    n_values : int
+        Values in one row.
+    """
+
+    # A feature that the network predicts exactly would drive its standard deviation to zero and
+    # rule the density alone.
+    smallest_std = 0.01
+    # Standardised values beyond this are all the same: far out. Squares stay finite in float32.
+    largest_value = 1e4
+
+    def __init__(self, loc: Tensor, scale: Tensor, n_values: int):
+        super().__init__()
+        self.loc: Tensor
+        self.scale: Tensor
+        self.register_buffer("loc", loc)
+        self.register_buffer("scale", scale)
+        self.raw_std = nn.Parameter(torch.zeros_like(loc))
+        self.values_per_std = n_values // loc.numel()
+
+    def std(self) -> Tensor:
+        """Learned standard deviation of the standardised values, shape of ``loc``."""
+        return F.softplus(self.raw_std, beta=math.log(2)).clamp(min=self.smallest_std)
+
+    @property
+    def max_log_px(self) -> float:  # type: ignore[override]
+        """Density at the mean, which is largest."""
+        per_value = self.std().log() + self.scale.log() + 0.5 * math.log(2 * math.pi)
+        return -self.values_per_std * per_value.double().sum().item()
+
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
+
+    def encode(self, observed: Tensor) -> Tensor:
+        return observed
+
+    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        squares = ((observed - parameters) / self.std()).square().flatten(1).sum(1)
+        return self.max_log_px - 0.5 * squares
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return parameters * self.scale + self.loc
+
+    def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
+        return self.mean(parameters + self.std() * noise.normal("sample", parameters.shape))
+
+
+class DiscretizedLogistic(Likelihood):
+    """256 levels: the mass of a logistic distribution in each bin.
+
+    Parameters
+    ----------
+    scale : float
+        Value of white: 255 for bytes, 1 for pixels in [0, 1] (then rounded to 256 levels).
+
+    Notes
+    -----
+    Kingma et al. 2016; Salimans et al. 2017, eq. 2, with one component. The outermost bins reach
+    to infinity.
+    """
+
+    parameters_per_value = 2
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return (x * (255 / self.scale)).round().clamp(0, 255) / 127.5 - 1
+
+    def encode(self, observed: Tensor) -> Tensor:
+        return 2 * observed
+
+    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        mean, raw = parameters.chunk(2, dim=1)
+        inverse_scale = torch.exp(-self._log_scale(raw))
+        upper = (observed - mean + 1 / 255) * inverse_scale
+        lower = (observed - mean - 1 / 255) * inverse_scale
+        # log(sigmoid(upper) - sigmoid(lower)) without cancellation in either tail.
+        inside = F.logsigmoid(upper) + F.logsigmoid(-lower)
+        inside = inside + torch.log(-torch.expm1(lower - upper))
+        log_prob = torch.where(observed < -0.999, F.logsigmoid(upper), inside)
+        log_prob = torch.where(observed > 0.999, F.logsigmoid(-lower), log_prob)
+        return log_prob.flatten(1).sum(1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return (parameters.chunk(2, dim=1)[0].clamp(-1, 1) + 1) / 2 * self.scale
+
+    def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
+        mean, raw = parameters.chunk(2, dim=1)
+        uniform = noise.uniform("sample", mean.shape).clamp(1e-5, 1 - 1e-5)
+        x = mean + torch.exp(self._log_scale(raw)) * uniform.logit()
+        return ((x.clamp(-1, 1) + 1) * 127.5).round() * (self.scale / 255)
+
+    @staticmethod
+    def _log_scale(raw: Tensor) -> Tensor:
+        # Raw zeros start at a standard deviation of a quarter of the range; the floor is far
+        # narrower than a bin.
+        return (raw - 2).clamp(min=-7)

@@ -1,0 +1,5 @@
+"""What training minimises."""
+
+from skood.objectives._elbo import ELBO
+
+__all__ = ["ELBO"]

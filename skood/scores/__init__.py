@@ -1,0 +1,1 @@
+"""Scores as pure functions of NumPy arrays, in the papers' orientation and in nats."""
