@@ -2,6 +2,8 @@
 
 from skood.core.exceptions import CollapseWarning, InterruptedFitWarning, TrainingError
 from skood.core.training import Trainer
+from skood.detectors import *
+from skood.detectors import __all__ as _detectors
 from skood.models import *
 from skood.models import __all__ as _models
 from skood.objectives import *
@@ -9,6 +11,7 @@ from skood.objectives import __all__ as _objectives
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    *_detectors,
     *_models,
     *_objectives,
     "CollapseWarning",

@@ -59,7 +59,9 @@ class Noise:
         key = (name, shape[1:])
         if key not in self._drawn:
             # Drawn on the CPU so that a score does not depend on the device's generator.
-            generator = torch.Generator().manual_seed(_derive((*self.seed, zlib.crc32(name.encode()))))
+            generator = torch.Generator().manual_seed(
+                _derive((*self.seed, zlib.crc32(name.encode())))
+            )
             self._drawn[key] = draw((1, *shape[1:]), generator=generator).to(self.device)
         return self._drawn[key].expand(shape)
 

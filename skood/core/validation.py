@@ -43,7 +43,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     if hasattr(X, "detach") and hasattr(X, "cpu"):  # a torch tensor, perhaps on a GPU
         X = X.detach().cpu().numpy()
     X = _integers_to_bytes(X)
-    shape = X.shape if hasattr(X, "shape") else np.shape(X)
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     if len(shape) > 4:
         raise ValueError(
             f"X has {len(shape)} dimensions, shape {tuple(shape)}. Give a table (n, features) or "
@@ -100,7 +100,8 @@ def channel_axis(row_shape: Sequence[int]) -> int:
 
 def data_kind(X: NDArray[Any]) -> str:
     """What the values are: ``"bytes"`` (uint8 images), ``"unit"`` (float images in [0, 1]), \
-``"real"`` (anything else, among them every table)."""
+``"real"`` (anything else, among them every table).
+    """
     if X.ndim == 2:
         return "real"
     if X.dtype == np.uint8:

@@ -10,7 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,11 +30,14 @@ from skood.scores.bounds import importance_weighted_bound
 __all__ = ["BaseGenerativeModel"]
 
 
-class BaseGenerativeModel(DensityMixin, BaseEstimator):
+class BaseGenerativeModel(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+):
     """Base of the generative models.
 
     A subclass gives ``__init__`` with at least the parameters constrained below, and
-    ``_build_network(X)``, which returns a torch module that is a `skood.core.protocols.Network`.
+    ``_build_network(X, kind)``, which returns a torch module that is a
+    `skood.core.protocols.Network` for training rows X of that `skood.core.validation.data_kind`.
 
     Attributes
     ----------
@@ -100,7 +108,7 @@ class BaseGenerativeModel(DensityMixin, BaseEstimator):
             self.seed_ = draw_seed(self.random_state)
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed_)
-                network = self._build_network(X)
+                network = self._build_network(X, self.data_kind_)
             objective = self.objective
             if objective is None:
                 objective = self._default_objective(network.n_layers)
@@ -122,6 +130,12 @@ class BaseGenerativeModel(DensityMixin, BaseEstimator):
             self.n_iter_ = len(self.history_["train_loss"])
         self._warn_of_collapse()
         return self
+
+    def count_layers(self, X):
+        """How many latent layers a fit on X would give; raises ValueError where `fit` would."""
+        self._validate_params()
+        with torch.random.fork_rng():
+            return self._build_network(X, data_kind(X)).n_layers
 
     def score_samples(self, X, *, n_importance_samples=1):
         """Log-likelihood of each row, or its lower bound for models with latent variables.
@@ -227,6 +241,11 @@ class BaseGenerativeModel(DensityMixin, BaseEstimator):
     def _default_objective(self, n_layers):
         """What ``objective=None`` stands for."""
         return ELBO()
+
+    @property
+    def _n_features_out(self):
+        """Columns of `transform`; for ``get_feature_names_out``."""
+        return math.prod(self.network_.latent_shapes[-1])
 
     def _check_layer(self, name, value, largest):
         if not isinstance(value, Integral) or not 0 <= value <= largest:

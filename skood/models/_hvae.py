@@ -133,25 +133,29 @@ class HVAE(BaseGenerativeModel):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X):
-        likelihood = build_likelihood(self.likelihood, self.data_kind_, X)
+    def _build_network(self, X, kind):
+        likelihood = build_likelihood(self.likelihood, kind, X)
         shape = row_shape(X.shape[1:])
         is_image = len(shape) == 3
-        kind = ("patch" if is_image else "mlp") if self.network == "auto" else self.network
-        if (kind == "mlp") == is_image:
+        network = ("patch" if is_image else "mlp") if self.network == "auto" else self.network
+        if (network == "mlp") == is_image:
             raise ValueError(
-                f"network={kind!r} is for {'tables' if is_image else 'images'}, but X has rows of "
-                f"shape {self.input_shape_}. Use network='auto'."
+                f"network={network!r} is for {'tables' if is_image else 'images'}, but X has rows "
+                f"of shape {X.shape[1:]}. Use network='auto'."
             )
         dims = self._latent_dims(is_image)
-        n_spatial = (1 if is_image else 0) if self.n_spatial_layers == "auto" else self.n_spatial_layers
+        n_spatial = (
+            (1 if is_image else 0) if self.n_spatial_layers == "auto" else self.n_spatial_layers
+        )
         if n_spatial > (len(dims) if is_image else 0):
             raise ValueError(
                 f"n_spatial_layers={n_spatial} is more than the {len(dims) if is_image else 0} "
                 "layers that can be maps here. Use n_spatial_layers='auto'."
             )
-        width = {"mlp": 128, "patch": 32, "resnet": 64}[kind] if self.width == "auto" else self.width
-        plan = _PLANS[kind](shape, dims, n_spatial, width)
+        width = (
+            {"mlp": 128, "patch": 32, "resnet": 64}[network] if self.width == "auto" else self.width
+        )
+        plan = _PLANS[network](shape, dims, n_spatial, width)
         return BottomUpNetwork(shape, plan, likelihood)
 
     def _latent_dims(self, is_image):
@@ -230,7 +234,7 @@ class BottomUpNetwork(nn.Module):
     def __init__(self, x_shape: Shape, plan: _Plan, likelihood: Likelihood):
         super().__init__()
         self.n_layers = len(plan.latents)
-        self.x_shape, self.padded, self.latents = x_shape, plan.padded, plan.latents
+        self.x_shape, self.padded, self.latent_shapes = x_shape, plan.padded, plan.latents
         self.likelihood = likelihood
         self.up, self.posterior = nn.ModuleList(), nn.ModuleList()
         self.down, self.prior = nn.ModuleList(), nn.ModuleList()
@@ -283,7 +287,7 @@ class BottomUpNetwork(nn.Module):
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         every_layer = range(1, self.n_layers + 1)
-        latents = [torch.zeros(n, *shape, device=noise.device) for shape in self.latents]
+        latents = [torch.zeros(n, *shape, device=noise.device) for shape in self.latent_shapes]
         _, parameters = self._generate([], latents, noise, every_layer, False)
         return self.likelihood.sample(parameters, noise)
 

@@ -84,7 +84,7 @@ def adapter(shape_in: Shape, shape_out: Shape, normalise: bool = False) -> nn.Mo
         return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, shape_out))
     (c_in, h_in, w_in), (c_out, h_out, w_out) = shape_in, shape_out
     if (h_in, w_in) == (h_out, w_out):
-        return _convolution(c_in, c_out, 3, normalise)
+        return _convolution(c_in, c_out, 1, normalise)
     layer: nn.Conv2d | nn.ConvTranspose2d
     if h_in > h_out:
         patch = (h_in // h_out, w_in // w_out)
@@ -143,8 +143,8 @@ class Stage(nn.Module):
     shapes_in : sequence of shapes
         The latent, and the features of the stage before it (the skip connection).
     shape_in, shape_out : shape
-        Shape at which the inputs are joined, and shape of the result. The residual blocks work at
-        the larger of the two.
+        Shape at which the inputs are joined, and shape of the result. The residual blocks work on
+        the vector where one of them is a vector, else on the larger map.
     n_blocks, kernel : int
     normalise : bool
         Weight normalisation.
@@ -162,13 +162,13 @@ class Stage(nn.Module):
     ):
         super().__init__()
         self.join = Join(shapes_in, shape_in, normalise)
-        larger = max(shape_in, shape_out, key=math.prod)
+        where = max(shape_in, shape_out, key=lambda shape: (len(shape) == 1, math.prod(shape)))
         blocks: list[nn.Module] = [
-            ResidualBlock(larger, larger, kernel, normalise) for _ in range(n_blocks)
+            ResidualBlock(where, where, kernel, normalise) for _ in range(n_blocks)
         ]
         if shape_in != shape_out:
             change = _change_of_shape(shape_in, shape_out, kernel, normalise)
-            blocks.insert(n_blocks if larger == shape_in else 0, change)
+            blocks.insert(n_blocks if where == shape_in else 0, change)
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, *inputs: Tensor) -> Tensor:

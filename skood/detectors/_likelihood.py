@@ -1,0 +1,72 @@
+"""The plain likelihood as a detector."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+
+from skood.detectors._base import BaseDetector
+
+__all__ = ["Likelihood"]
+
+
+class Likelihood(BaseDetector):
+    """Out-of-distribution detection by the negative log-likelihood: the baseline.
+
+    Parameters
+    ----------
+    model : estimator, FrozenEstimator or None, default=None
+        Any generative model of skood; None is ``HVAE()``.
+    fpr : float in (0, 1), default=0.05
+        False positive rate: part of normal rows that `predict` may call -1.
+    n_importance_samples : int, default=1
+        Samples of the latent variables in the bound, for models that have them.
+    calibration_fraction : float in (0, 1), default=0.2
+        Part of the rows kept out of training to set the threshold.
+    memory : str, joblib.Memory or None, default=None
+        Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
+    random_state : int, RandomState instance or None, default=None
+        Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
+        None is 0.
+
+    Attributes
+    ----------
+    model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
+        See `BaseDetector`.
+
+    See Also
+    --------
+    HierarchicalLLR : Use this for images: simple images are *more* likely than normal ones.
+
+    Notes
+    -----
+    `ood_score` is -log p(x), or minus its lower bound, in nats (Bishop 1994). Nalisnick et al.
+    2019 showed that it fails on images.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseDetector._parameter_constraints,
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        model=None,
+        *,
+        fpr=0.05,
+        n_importance_samples=1,
+        calibration_fraction=0.2,
+        memory=None,
+        random_state=None,
+    ):
+        self.model = model
+        self.fpr = fpr
+        self.n_importance_samples = n_importance_samples
+        self.calibration_fraction = calibration_fraction
+        self.memory = memory
+        self.random_state = random_state
+
+    def _statistic(self, X):
+        return -self.model_.score_samples(X, n_importance_samples=self.n_importance_samples)

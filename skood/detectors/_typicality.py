@@ -1,0 +1,45 @@
+"""The typicality test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skood.detectors._likelihood import Likelihood
+
+__all__ = ["Typicality"]
+
+
+class Typicality(Likelihood):
+    """Out-of-distribution detection by the distance of the likelihood from its typical value.
+
+    A row may be abnormal because it is too likely as well as because it is not likely enough. The
+    test is most useful for groups of rows from one source: see `group_ood_score` and
+    `group_p_values`.
+
+    Parameters
+    ----------
+    model, fpr, n_importance_samples, calibration_fraction, memory, random_state
+        As in `Likelihood`. A quarter of the calibration rows estimate the entropy, the others set
+        the threshold.
+
+    Attributes
+    ----------
+    entropy_ : float
+        Mean of -log p(x) over normal rows, nats: an estimate of the model's entropy.
+    model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
+        See `BaseDetector`.
+
+    Notes
+    -----
+    `ood_score` is ``|-mean log p(x) - entropy_|`` in nats, the mean being over the row or the group
+    (Nalisnick et al. 2019b, "Detecting out-of-distribution inputs to deep generative models using
+    typicality", eq. 4).
+    """
+
+    _reference_fraction = 0.25  # one mean needs fewer rows than a tail
+
+    def _fit_reference(self, X):
+        self.entropy_ = float(np.mean(self._statistic(X)))
+
+    def _combine(self, statistics):
+        return np.abs(statistics.mean(axis=1) - self.entropy_)

@@ -1,0 +1,46 @@
+"""For those who write a model or a detector: which there are, and small ones for tests."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+import skood.detectors
+import skood.models
+from skood.core.training import Trainer
+
+__all__ = ["all_detectors", "all_models", "easy_images", "small"]
+
+
+def all_models() -> list[type]:
+    """Every public generative model."""
+    return [getattr(skood.models, name) for name in skood.models.__all__]
+
+
+def all_detectors() -> list[type]:
+    """Every public detector."""
+    return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
+
+
+def small(estimator_class: type, **parameters):
+    """An instance that trains in a fraction of a second.
+
+    Detectors of hierarchies get as many layers as the model's default.
+    """
+    names = inspect.signature(estimator_class).parameters
+    if "model" in names:
+        parameters.setdefault("model", small(skood.models.HVAE))
+        return estimator_class(**parameters)
+    shared = {"max_epochs": 2, "width": 8, "trainer": Trainer(patience=None)}
+    shared = {name: value for name, value in shared.items() if name in names}
+    return estimator_class(**(shared | parameters))
+
+
+def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> np.ndarray:
+    """Grey uint8 images (n, side, side): a bright bar at a random place, with noise."""
+    rng = np.random.default_rng(random_state)
+    images = rng.integers(0, 40, size=(n, side, side))
+    rows = rng.integers(0, side - 1, size=n)
+    images[np.arange(n), rows] += 200
+    return images.astype(np.uint8)
