@@ -15,7 +15,7 @@ from skood.core.validation import channel_axis
 __all__ = ["ShuffledBatches", "map_batches", "resolve_device", "to_array", "to_tensor"]
 
 # Scores must not depend on how many rows are asked for at once. Matrix products of one size always
-# add up in the same order; those of another size may not. So scoring always runs batches of this size.
+# add up in the same order; those of another size may not. So all batches in scoring have this size.
 SCORING_BATCH = {"cpu": 128, "cuda": 1024}
 
 

@@ -38,12 +38,23 @@ class Noise:
         self.seed = tuple(np.atleast_1d(np.asarray(seed, dtype=np.int64)).tolist())
         self.device = torch.device(device)
         self.shared = shared
+        self._data_seed = self.seed
         self._generator = torch.Generator(self.device).manual_seed(_derive(self.seed))
-        self._drawn: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._drawn: dict[tuple[Callable[..., Tensor], str, tuple[int, ...]], Tensor] = {}
 
     def sample(self, index: int) -> Noise:
-        """Independent shared noise for one importance sample."""
-        return Noise((*self.seed, index), self.device, shared=True)
+        """Shared noise for one importance sample: other latents, but the same `dither`."""
+        noise = Noise((*self.seed, index), self.device, shared=True)
+        noise._data_seed = self._data_seed
+        return noise
+
+    def dither(self, shape: Sequence[int]) -> Tensor:
+        """Numbers uniform on [0, 1) that belong to the data, for instance to binarise them.
+
+        All importance samples of a row must see one and the same x: a mean of p(x | z) over
+        several x is no bound of anything.
+        """
+        return self._draw(torch.rand, "x", tuple(shape), self._data_seed)
 
     def normal(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers; ``shape[0]`` counts rows."""
@@ -53,15 +64,20 @@ class Noise:
         """Numbers uniform on [0, 1); ``shape[0]`` counts rows."""
         return self._draw(torch.rand, name, tuple(shape))
 
-    def _draw(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    def _draw(
+        self,
+        draw: Callable[..., Tensor],
+        name: str,
+        shape: tuple[int, ...],
+        seed: tuple[int, ...] | None = None,
+    ) -> Tensor:
         if not self.shared:
             return draw(shape, generator=self._generator, device=self.device)
-        key = (name, shape[1:])
+        key = (draw, name, shape[1:])
         if key not in self._drawn:
             # Drawn on the CPU so that a score does not depend on the device's generator.
-            generator = torch.Generator().manual_seed(
-                _derive((*self.seed, zlib.crc32(name.encode())))
-            )
+            entropy = (*(seed or self.seed), zlib.crc32(name.encode()))
+            generator = torch.Generator().manual_seed(_derive(entropy))
             self._drawn[key] = draw((1, *shape[1:]), generator=generator).to(self.device)
         return self._drawn[key].expand(shape)
 

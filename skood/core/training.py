@@ -27,7 +27,7 @@ __all__ = ["Trainer", "planned_epochs", "train"]
 
 # A unit whose mean Kullback-Leibler divergence is below this carries no information to speak of.
 ACTIVE_UNIT_NATS = 0.01
-_DIAGNOSED_ROWS = 10_000
+_DIAGNOSED_ROWS = 1_000  # where no rows are held out
 
 
 class Trainer(BaseEstimator):
@@ -122,8 +122,8 @@ def train(
     -------
     dict
         One list entry per epoch under each of ``train_loss`` (the objective, nats per row),
-        ``valid_bound`` (held-out bound without free bits, nats per row), ``kl`` (per layer, nats),
-        ``active_units`` (per layer), ``learning_rate`` and ``seconds``.
+        ``bound`` (without free bits, nats per row, on held-out rows where ``held_out``), ``kl``
+        (per layer, nats), ``active_units`` (per layer) and ``seconds``.
 
     Raises
     ------
@@ -192,7 +192,9 @@ def _callbacks(
         )
     if has_validation and trainer.patience is not None:
         patience = max(10, max_epochs // 5) if trainer.patience == "auto" else trainer.patience
-        yield EarlyStopping(patience=patience, load_best=True, sink=_say_nothing)
+        # Any better bound counts. skorch's threshold is relative to the loss, which depends on the
+        # units of X, and for negative losses it would take a worse bound for a better one.
+        yield EarlyStopping(patience=patience, threshold=0, load_best=True, sink=_say_nothing)
     yield from trainer.callbacks
 
 
@@ -200,7 +202,7 @@ def _say_nothing(_: str) -> None:
     """Where skorch's early stopping would print."""
 
 
-class _Net(NeuralNet):  # type: ignore[misc]
+class _Net(NeuralNet):
     """skorch's loop, with an objective that sees the network and a bound for validation."""
 
     @property
@@ -237,8 +239,16 @@ class _Net(NeuralNet):  # type: ignore[misc]
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
-            self.interrupted = True
+            # skorch's early stopping raises the same.
+            stopping = [c for _, c in self.callbacks_ if isinstance(c, EarlyStopping)]
+            self.interrupted = not any(c.misses_ >= c.patience for c in stopping)
             raise  # skorch ends the training in good order
+
+    def _stopped_early(self) -> bool:
+        """Whether early stopping raised the KeyboardInterrupt, which is skorch's way to stop."""
+        stoppers = [callback for _, callback in self.callbacks_]
+        stoppers = [callback for callback in stoppers if isinstance(callback, EarlyStopping)]
+        return any(callback.misses_ >= callback.patience for callback in stoppers)
 
     def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
         if training:
@@ -287,10 +297,10 @@ class _Net(NeuralNet):  # type: ignore[misc]
 
 
 def _history(net: _Net) -> dict[str, list[Any]]:
-    # The epoch that Ctrl-C cut short has no validation entries.
-    epochs = [epoch for epoch in net.history if "bound" in epoch]
     names = {"train_loss": "train_loss", "bound": "bound", "kl": "kl"}
     names |= {"active_units": "active_units", "seconds": "dur"}
+    # The epoch that Ctrl-C cut short lacks some entries.
+    epochs = [epoch for epoch in net.history if set(names.values()) <= epoch.keys()]
     history = {name: [epoch[key] for epoch in epochs] for name, key in names.items()}
     history["held_out"] = [net.X_valid is not None] * len(epochs)
     return history

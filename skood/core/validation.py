@@ -99,8 +99,10 @@ def channel_axis(row_shape: Sequence[int]) -> int:
 
 
 def data_kind(X: NDArray[Any]) -> str:
-    """What the values are: ``"bytes"`` (uint8 images), ``"unit"`` (float images in [0, 1]), \
-``"real"`` (anything else, among them every table).
+    """What the values are.
+
+    ``"bytes"`` (uint8 images), ``"unit"`` (float images in [0, 1]), or ``"real"`` (anything else,
+    among them every table).
     """
     if X.ndim == 2:
         return "real"

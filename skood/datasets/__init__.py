@@ -1,6 +1,6 @@
 """Image data sets: fetched once and kept as npz files, or bundled with scikit-learn."""
 
-from skood.datasets._bundled import load_digit_images, sample_photo_patches
+from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
     available,
     fetch_cifar10,
@@ -22,5 +22,5 @@ __all__ = [
     "fetch_svhn",
     "load",
     "load_digit_images",
-    "sample_photo_patches",
+    "load_photo_tiles",
 ]

@@ -4,60 +4,74 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import zoom
 from sklearn.datasets import load_digits, load_sample_images
 
 # ITU-R BT.601, the weights that image libraries use for "convert to grey".
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
-def load_digit_images() -> NDArray[np.uint8]:
-    """Handwritten digits of 8x8 pixels, from `sklearn.datasets.load_digits`.
-
-    Returns
-    -------
-    ndarray of shape (1797, 8, 8), uint8
-        Grey images, 0 (black) to 255; the original 17 grey levels, 0 to 16, are spread evenly.
-    """
-    levels = load_digits().images
-    return np.asarray(np.rint(levels * (255.0 / 16.0)), dtype=np.uint8)
-
-
-def sample_photo_patches(
-    *, size: int = 8, n: int = 2000, random_state: int | np.random.Generator | None = 0
-) -> NDArray[np.uint8]:
-    """Grey patches cut at random places of the two photographs that scikit-learn ships.
-
-    Easy out-of-distribution data for `load_digit_images`. Patches may overlap. Reading the
-    photographs needs Pillow, which comes with ``skood[plots]``.
+def load_digit_images(size: int = 8) -> NDArray[np.uint8]:
+    """Handwritten digits, from `sklearn.datasets.load_digits`.
 
     Parameters
     ----------
     size : int, default=8
-        Height and width of a patch in pixels, at most 427, the height of the photographs.
-    n : int, default=2000
-        Number of patches.
-    random_state : int, Generator or None, default=0
-        Seed of the places. NumPy's global generator is not touched.
+        Height and width in pixels, at least 8. Beyond 8 the digits are enlarged and framed in
+        black in the proportion of MNIST: the digit takes 20/28 of the side.
 
     Returns
     -------
-    ndarray of shape (n, size, size), uint8
-        Patches, 0 (black) to 255.
+    ndarray of shape (1797, size, size), uint8
+        Grey images, 0 (black) to 255; the original 17 grey levels, 0 to 16, are spread evenly.
 
     Raises
     ------
     ValueError
-        If `size` is outside 1 to 427, or `n` is smaller than 1.
+        If `size` is smaller than 8.
+    """
+    if size < 8:
+        raise ValueError(f"size is {size}; give an integer of at least 8.")
+    digits = load_digits().images * (255.0 / 16.0)
+    if size > 8:
+        inner = max(8, round(size * 20 / 28))
+        digits = zoom(digits, (1, inner / 8, inner / 8), order=1)
+        before = (size - inner) // 2
+        margin = (before, size - inner - before)
+        digits = np.pad(digits, ((0, 0), margin, margin))
+    return np.asarray(np.rint(digits), dtype=np.uint8)
+
+
+def load_photo_tiles(size: int = 16, *, random_state: int | None = 0) -> NDArray[np.uint8]:
+    """The two photographs that scikit-learn ships, in grey, cut into tiles.
+
+    No two tiles overlap, so that any split of them keeps test pixels out of training. Reading the
+    photographs needs Pillow, which comes with ``skood[plots]``.
+
+    Parameters
+    ----------
+    size : int, default=16
+        Height and width of a tile in pixels, at most 427, the height of the photographs.
+    random_state : int or None, default=0
+        Seed of the order of the tiles.
+
+    Returns
+    -------
+    ndarray of shape (n, size, size), uint8
+        Tiles, 0 (black) to 255, in random order; n is 2080 for tiles of 16 x 16.
+
+    Raises
+    ------
+    ValueError
+        If `size` is outside 1 to 427.
     ImportError
         If Pillow is not installed.
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; give an integer of at least 1.")
     photos = np.rint(np.stack(load_sample_images().images) @ _LUMINANCE).astype(np.uint8)
-    largest = min(photos.shape[1:])
-    if not 1 <= size <= largest:
-        raise ValueError(f"size is {size}; give an integer from 1 to {largest}.")
-    windows = np.lib.stride_tricks.sliding_window_view(photos, (size, size), axis=(1, 2))
-    generator = np.random.default_rng(random_state)
-    photo, top, left = (generator.integers(0, limit, n) for limit in windows.shape[:3])
-    return np.asarray(windows[photo, top, left])
+    n_photos, height, width = photos.shape
+    if not 1 <= size <= height:
+        raise ValueError(f"size is {size}; give an integer from 1 to {height}.")
+    rows, columns = height // size, width // size
+    tiles = photos[:, : rows * size, : columns * size].reshape(n_photos, rows, size, columns, size)
+    tiles = tiles.swapaxes(2, 3).reshape(-1, size, size)
+    return np.asarray(np.random.default_rng(random_state).permutation(tiles))

@@ -99,6 +99,11 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         fewest = 2 if self._reference_fraction else 1
         if isinstance(self.model, FrozenEstimator):
             model = self.model.estimator
+            if not hasattr(model, "bounds"):
+                raise ValueError(
+                    f"FrozenEstimator holds a {type(model).__name__}, which is no generative model "
+                    "of skood. Freeze the model itself, and transform X before."
+                )
             check_is_fitted(model)
             self._check_layers(type(model).__name__, model.network_.n_layers)
             self._check_rows_enough(len(X), fewest)

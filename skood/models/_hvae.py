@@ -78,10 +78,10 @@ class HVAE(BaseGenerativeModel):
 
     A skip passes on the features from which the layer in between was computed, so that
     ``q(z | x) = q(z1 | x) q(z2 | z1, x) q(z3 | z2, z1, x)`` and
-    ``p(x, z) = p(z3) p(z2 | z3) p(z1 | z2, z3) p(x | z1, z2, z3)``. Section 3.2 and appendices B and D of the paper. In
-    its authors' code most skips have no effect, since they are added only where shapes differ; here
-    each has a layer of its own. Strided blocks resample by averages and nearest neighbours where
-    theirs use strided convolutions.
+    ``p(x, z) = p(z3) p(z2 | z3) p(z1 | z2, z3) p(x | z1, z2, z3)``. Section 3.2 and appendices B
+    and D of the paper. In its authors' code most skips have no effect, since they are added only
+    where shapes differ; here each has a layer of its own. Strided blocks resample by averages and
+    nearest neighbours where theirs use strided convolutions.
 
     Examples
     --------

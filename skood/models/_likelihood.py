@@ -49,7 +49,7 @@ def _gaussian(X: np.ndarray) -> Gaussian:
     axis = 0 if X.ndim == 2 else None
     loc, scale = np.mean(X, axis=axis, dtype=np.float64), np.std(X, axis=axis, dtype=np.float64)
     # A constant feature has no scale of its own, up to rounding errors of its mean.
-    scale = np.where(scale > 1e-12 * np.maximum(1, np.abs(loc)), scale, 1.0)
+    scale = np.where(scale > 1e-12 * np.maximum(1e-20, np.abs(loc)), scale, 1.0)
     shape = (-1,) if X.ndim == 2 else (1, 1, 1)
     tensors = [torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (loc, scale)]
     return Gaussian(*tensors, n_values=math.prod(X.shape[1:]))

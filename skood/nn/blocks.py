@@ -131,7 +131,8 @@ class ResidualBlock(nn.Module):
         if self.size_in == self.size_out:
             return x
         if self.size_in > self.size_out:
-            return F.adaptive_avg_pool2d(x, self.size_out)
+            height, width = self.size_out
+            return F.adaptive_avg_pool2d(x, (height, width))
         return F.interpolate(x, size=self.size_out)
 
 
@@ -172,7 +173,7 @@ class Stage(nn.Module):
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.blocks(self.join(*inputs))  # type: ignore[no-any-return]
+        return self.blocks(self.join(*inputs))
 
 
 def _change_of_shape(shape_in: Shape, shape_out: Shape, kernel: int, normalise: bool) -> nn.Module:

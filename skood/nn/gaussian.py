@@ -45,4 +45,6 @@ class GaussianHead(nn.Sequential):
     """A layer that ends in the raw parameters of a Gaussian."""
 
     def forward(self, features: Tensor) -> Normal:
-        return gaussian(super().forward(features))
+        for layer in self:
+            features = layer(features)
+        return gaussian(features)

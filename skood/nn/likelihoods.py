@@ -71,7 +71,7 @@ class Bernoulli(Likelihood):
         self.scale = scale
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
-        return (x / self.scale > noise.uniform("x", x.shape)).float()
+        return (x / self.scale > noise.dither(x.shape)).to(x.dtype)
 
     def encode(self, observed: Tensor) -> Tensor:
         return 2 * observed - 1
@@ -122,8 +122,11 @@ class Gaussian(Likelihood):
     @property
     def max_log_px(self) -> float:  # type: ignore[override]
         """Density at the mean, which is largest."""
+        return self._log_peak().item()
+
+    def _log_peak(self) -> Tensor:
         per_value = self.std().log() + self.scale.log() + 0.5 * math.log(2 * math.pi)
-        return -self.values_per_std * per_value.double().sum().item()
+        return -self.values_per_std * per_value.double().sum()
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
         return ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
@@ -133,7 +136,7 @@ class Gaussian(Likelihood):
 
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
         squares = ((observed - parameters) / self.std()).square().flatten(1).sum(1)
-        return self.max_log_px - 0.5 * squares
+        return self._log_peak().to(squares.dtype) - 0.5 * squares
 
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters * self.scale + self.loc
@@ -175,7 +178,8 @@ class DiscretizedLogistic(Likelihood):
         lower = (observed - mean - 1 / 255) * inverse_scale
         # log(sigmoid(upper) - sigmoid(lower)) without cancellation in either tail.
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower)
-        inside = inside + torch.log(-torch.expm1(lower - upper))
+        # The width of a bin is known; upper - lower would lose it beside a large mean.
+        inside = inside + torch.log(-torch.expm1(-2 / 255 * inverse_scale))
         log_prob = torch.where(observed < -0.999, F.logsigmoid(upper), inside)
         log_prob = torch.where(observed > 0.999, F.logsigmoid(-lower), log_prob)
         return log_prob.flatten(1).sum(1)
@@ -192,5 +196,5 @@ class DiscretizedLogistic(Likelihood):
     @staticmethod
     def _log_scale(raw: Tensor) -> Tensor:
         # Raw zeros start at a standard deviation of a quarter of the range; the floor is far
-        # narrower than a bin.
-        return (raw - 2).clamp(min=-7)
+        # narrower than a bin, and the ceiling far wider than the range.
+        return (raw - 2).clamp(min=-7, max=50)

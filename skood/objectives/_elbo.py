@@ -95,4 +95,9 @@ class ELBO(BaseEstimator):
                 f"free_bits={self.free_bits!r} has {len(self.free_bits)} entries, but the model "
                 f"has {n_layers} latent layers. Give one number, or one for each layer."
             )
+        if not all(isinstance(floor, Real) and floor >= 0 for floor in self.free_bits):
+            raise ValueError(
+                f"free_bits={self.free_bits!r} has an entry that is no number of at least 0. Give "
+                "nats for each layer, layer 1 first; 0 switches free bits off."
+            )
         return self.free_bits

@@ -125,5 +125,7 @@ def most_significant_ratio(ratios: Array, reference: Array) -> Array:
     ratio says that the top layers do not explain the row.
     """
     low, median, high = np.quantile(reference, [0.1587, 0.5, 0.8413], axis=1)
-    spread = np.maximum((high - low) / 2, np.finfo(float).tiny)
+    # A reference of one row, or of equal ones, has no unit of its own; then it is the nat.
+    spread = (high - low) / 2
+    spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(median)), spread, 1.0)
     return np.asarray(((ratios - median[:, None]) / spread[:, None]).max(0))

@@ -9,8 +9,16 @@ import numpy as np
 import skood.detectors
 import skood.models
 from skood.core.training import Trainer
+from skood.testing._image_checks import image_checks
 
-__all__ = ["all_detectors", "all_models", "easy_images", "small"]
+__all__ = [
+    "all_detectors",
+    "all_models",
+    "easy_images",
+    "image_checks",
+    "image_layouts",
+    "small",
+]
 
 
 def all_models() -> list[type]:
@@ -31,6 +39,8 @@ def small(estimator_class: type, **parameters):
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
         parameters.setdefault("model", small(skood.models.HVAE))
+        if "n_importance_samples" in names:
+            parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)
     shared = {"max_epochs": 2, "width": 8, "trainer": Trainer(patience=None)}
     shared = {name: value for name, value in shared.items() if name in names}
@@ -44,3 +54,18 @@ def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> np.ndarray:
     rows = rng.integers(0, side - 1, size=n)
     images[np.arange(n), rows] += 200
     return images.astype(np.uint8)
+
+
+def image_layouts(n: int, *, random_state: int = 0, side: int = 8) -> dict[str, np.ndarray]:
+    """The same images in the layouts and scales that every estimator must take.
+
+    Grey bytes (n, side, side), colour bytes (n, side, side, 3), and colours in [0, 1] with the
+    channels first (n, 3, side, side).
+    """
+    grey = easy_images(n, random_state=random_state, side=side)
+    colour = np.stack([grey, grey // 2, 255 - grey], axis=-1)
+    return {
+        "grey bytes": grey,
+        "colour bytes, channels last": colour,
+        "colour in [0, 1], channels first": np.moveaxis(colour, -1, 1) / 255,
+    }

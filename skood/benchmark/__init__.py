@@ -1,0 +1,1 @@
+"""Measure models and detectors on real data: ``python -m skood.benchmark --help``."""

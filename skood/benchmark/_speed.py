@@ -1,0 +1,72 @@
+"""What convenience costs: ratios of times taken in one run on one machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from skood import ELBO, HVAE, Trainer
+from skood.core.batches import map_batches, to_tensor
+from skood.core.noise import Noise
+from skood.core.protocols import Progress
+
+__all__ = ["measure_speed"]
+
+
+def measure_speed(n_rows: int = 10_000) -> dict[str, float]:
+    """Ratios on grey 28 x 28 images of noise.
+
+    Returns
+    -------
+    dict
+        ``all_bounds_over_forward``: scoring all L>k with one sample, over one plain forward pass of
+        the same network. ``fit_over_bare_loop``: an epoch of `HVAE.fit`, without its validation,
+        over an epoch of a plain torch loop on the same network, data and optimiser.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (n_rows, 28, 28), dtype=np.uint8)
+    trainer = Trainer(validation_fraction=0.0, lr_schedule="constant")
+    model = HVAE(max_epochs=1, trainer=trainer, device="cpu", random_state=0).fit(images[:1000])
+    noise = Noise(0, shared=True)
+
+    def forward() -> None:
+        def log_px(x: torch.Tensor) -> torch.Tensor:
+            return model.network_.terms(x, noise).log_px
+
+        map_batches(log_px, images, torch.device("cpu"))
+
+    scoring = _ratio(lambda: model.bounds(images), forward)
+    fit = _ratio(lambda: model.fit(images), lambda: _bare_epoch(model, images))
+    return {"all_bounds_over_forward": scoring, "fit_over_bare_loop": fit, "n_layers": 3}
+
+
+def _bare_epoch(model: HVAE, images: np.ndarray) -> None:
+    network = model._build_network(images, "bytes")
+    optimizer = torch.optim.Adam(network.parameters(), model.learning_rate, fused=True)
+    objective, noise = ELBO(free_bits=(2.0, 8.0, 8.0)), Noise(0)
+    order = np.random.default_rng(0).permutation(len(images))
+    n_steps = len(images) // model.batch_size
+    for step in range(n_steps):
+        rows = order[step * model.batch_size :][: model.batch_size]
+        x = to_tensor(images[rows], torch.device("cpu"))
+        optimizer.zero_grad()
+        loss = objective(network, x, noise, Progress(step, n_steps))
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 200.0)
+        optimizer.step()
+
+
+def _ratio(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 5) -> float:
+    """Median over repeats, taken in turn so that a busy spell hits both."""
+    times = [(_seconds(ours), _seconds(bare)) for _ in range(repeats)]
+    first, second = np.median(times, axis=0)
+    return float(first / second)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

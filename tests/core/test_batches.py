@@ -1,0 +1,146 @@
+"""Arrays become batches of one size and come back, each row by itself."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skood.core.batches import ShuffledBatches, map_batches, resolve_device, to_array, to_tensor
+
+CPU = torch.device("cpu")
+LAYOUTS = {
+    "table": ((5,), (5,)),
+    "grey": ((6, 4), (1, 6, 4)),
+    "channels last": ((6, 4, 3), (3, 6, 4)),
+    "channels first": ((3, 6, 5), (3, 6, 5)),
+    "one channel last": ((6, 4, 1), (1, 6, 4)),
+    "one channel first": ((1, 6, 5), (1, 6, 5)),
+    "alpha": ((6, 5, 4), (4, 6, 5)),
+}
+
+
+@pytest.fixture
+def network():
+    """A convolutional network of a realistic width, with one number per row."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 36, 64), nn.Linear(64, 1)
+        )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_rows_come_back_as_they_went(layout, dtype):
+    row_shape, inside = LAYOUTS[layout]
+    X = np.random.default_rng(0).integers(0, 255, (7, *row_shape)).astype(dtype)
+    x = to_tensor(X, CPU)
+    assert x.shape == (7, *inside) and x.dtype == torch.float32
+    np.testing.assert_array_equal(to_array(x, row_shape), X.astype(np.float64))
+
+
+def test_channels_last_and_first_are_the_same_tensor():
+    X = np.random.default_rng(0).random((2, 6, 5, 3), dtype=np.float32)
+    assert torch.equal(to_tensor(X, CPU), to_tensor(np.moveaxis(X, 3, 1), CPU))
+
+
+def test_a_read_only_array_is_taken_without_a_warning_and_not_shared():
+    X = np.ones((3, 4), dtype=np.float32)
+    X.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = to_tensor(X, CPU)
+    x += 1
+    assert (X == 1).all()
+
+
+def test_a_row_gives_the_same_bits_in_any_company_and_order(network):
+    rng = np.random.default_rng(0)
+    X = rng.random((300, 8, 8), dtype=np.float32)
+
+    def score(rows):
+        return map_batches(lambda x: network(x)[:, 0], X[rows], CPU)
+
+    everything = score(np.arange(300))
+    for rows in [[0], [299], range(127), range(128), range(129), rng.permutation(300)]:
+        rows = np.asarray(rows)
+        np.testing.assert_array_equal(score(rows), everything[rows])
+
+
+def test_every_batch_has_the_same_size():
+    sizes = []
+
+    def record(x):
+        sizes.append(len(x))
+        return x[:, 0]
+
+    for n in (1, 127, 128, 129, 300):
+        assert map_batches(record, np.ones((n, 2)), CPU).shape == (n,)
+    assert set(sizes) == {128}
+
+
+def test_results_are_joined_along_the_axis_of_the_rows():
+    X = np.arange(600.0).reshape(300, 2)
+    by_column = map_batches(lambda x: x.T, X, CPU)
+    by_row = map_batches(lambda x: x, X, CPU, row_axis=0)
+    np.testing.assert_array_equal(by_column, X.T)
+    np.testing.assert_array_equal(by_row, X)
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_tensors_and_arrays_give_float64(as_array):
+    result = map_batches(
+        lambda x: x.double().numpy()[:, 0] if as_array else x[:, 0], np.ones((3, 2)), CPU
+    )
+    assert result.dtype == np.float64
+
+
+def test_no_gradient_is_recorded(network):
+    flags = []
+    map_batches(
+        lambda x: flags.append(network(x).requires_grad) or x[:, 0], np.ones((2, 8, 8)), CPU
+    )
+    assert flags == [False]
+
+
+def test_shuffled_batches_show_every_row_at_most_once_in_a_pass_and_all_of_them_in_time():
+    X = np.arange(50.0)[:, None]
+    batches = ShuffledBatches(X, 8, CPU, np.random.default_rng(0))
+    seen = [torch.cat(list(batches))[:, 0].tolist() for _ in range(20)]
+    assert len(batches) == 6
+    assert all(len(rows) == len(set(rows)) == 48 for rows in seen)
+    assert set().union(*seen) == set(range(50))
+
+
+def test_batches_without_a_generator_keep_the_order_and_leave_nothing_out():
+    X = np.arange(50.0)[:, None]
+    batches = ShuffledBatches(X, 8, CPU)
+    assert len(batches) == len(list(batches)) == 7
+    assert torch.cat(list(batches))[:, 0].tolist() == list(range(50))
+
+
+def test_fewer_rows_than_a_batch_are_one_batch():
+    batches = ShuffledBatches(np.ones((3, 2)), 8, CPU, np.random.default_rng(0))
+    assert [len(x) for x in batches] == [3]
+
+
+def test_the_same_generator_gives_the_same_batches_and_each_pass_another_order():
+    X = np.arange(32.0)[:, None]
+    a, b = (ShuffledBatches(X, 8, CPU, np.random.default_rng(1)) for _ in range(2))
+    first, second = (torch.stack(list(a)) for _ in range(2))
+    assert torch.equal(first, torch.stack(list(b)))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), "auto"])
+def test_a_device_that_is_there_is_taken(device):
+    assert resolve_device(device).type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(device):
+    with pytest.raises(ValueError, match=r"cannot be used here .* Use 'auto' or 'cpu'") as error:
+        resolve_device(device)
+    assert repr(device) in str(error.value)

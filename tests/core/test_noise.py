@@ -1,0 +1,101 @@
+"""Noise for training differs by row; noise for scoring has names and is shared."""
+
+import numpy as np
+import pytest
+import torch
+
+from skood.core.noise import Noise
+
+DRAWS = pytest.mark.parametrize("draw", ["normal", "uniform"])
+
+
+@DRAWS
+def test_shared_draws_are_the_same_for_all_rows(draw):
+    x = getattr(Noise(0, shared=True), draw)("z1", (5, 2, 3))
+    assert x.shape == (5, 2, 3)
+    assert all(torch.equal(x[0], row) for row in x)
+    assert len(x[0].unique()) == 6
+
+
+@DRAWS
+def test_per_row_draws_differ_between_rows_and_calls(draw):
+    noise = Noise(0)
+    x, again = (getattr(noise, draw)("z1", (50, 2)) for _ in range(2))
+    assert len(torch.cat([x, again]).unique()) == 200
+
+
+@DRAWS
+def test_a_shared_draw_depends_on_its_name_and_not_on_the_order_of_the_calls(draw):
+    names = ["z1", "z2", "x"]
+    first, second = Noise(7, shared=True), Noise(7, shared=True)
+    forward = {name: getattr(first, draw)(name, (4, 3)) for name in names}
+    backward = {name: getattr(second, draw)(name, (4, 3)) for name in reversed(names)}
+    for name in names:
+        assert torch.equal(forward[name], backward[name])
+
+
+def test_a_shared_draw_does_not_depend_on_the_number_of_rows():
+    noise = Noise(7, shared=True)
+    few = noise.normal("z1", (2, 3))
+    assert torch.equal(few[0], noise.normal("z1", (128, 3))[100])
+    assert torch.equal(few[0], Noise(7, shared=True).normal("z1", (128, 3))[0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Noise(7, shared=True).normal("z2", (1, 8)),
+        Noise(8, shared=True).normal("z1", (1, 8)),
+        Noise([7, 0, 1], shared=True).normal("z1", (1, 8)),
+        Noise(7, shared=True).sample(0).normal("z1", (1, 8)),
+        Noise(7, shared=True).sample(1).normal("z1", (1, 8)),
+    ],
+    ids=["name", "seed", "sequence", "sample 0", "sample 1"],
+)
+def test_shared_draws_of_other_names_seeds_or_samples_differ(other):
+    x = Noise(7, shared=True).normal("z1", (1, 8))
+    assert not torch.isin(x, other).any()
+
+
+def test_samples_are_shared_distinct_and_reproducible():
+    samples = [Noise([3, 5], shared=True).sample(s) for s in range(20)]
+    draws = torch.stack([sample.normal("z1", (6, 4)) for sample in samples])
+    assert all(sample.shared for sample in samples)
+    assert len(draws[:, 0].unique()) == 80
+    again = Noise([3, 5], shared=True).sample(11).normal("z1", (6, 4))
+    assert torch.equal(draws[11], again)
+
+
+def test_all_samples_of_shared_noise_dither_the_data_alike():
+    noise = Noise([3, 5], shared=True)
+    dithers = [n.dither((4, 6)) for n in (noise, noise.sample(0), noise.sample(1).sample(2))]
+    assert torch.equal(dithers[0], dithers[1]) and torch.equal(dithers[0], dithers[2])
+    assert len(dithers[0].unique()) == 6
+    assert 0 <= dithers[0].min() and dithers[0].max() < 1
+
+
+def test_training_dithers_every_row_and_pass_anew():
+    noise = Noise(0)
+    assert len(torch.cat([noise.dither((50, 2)), noise.dither((50, 2))]).unique()) == 200
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_same_seed_gives_the_same_numbers(shared):
+    draws = [Noise(np.int64(3), shared=shared).normal("z1", (4, 2)) for _ in range(2)]
+    assert torch.equal(*draws)
+
+
+def test_shared_draws_are_standard_normal_and_uniform_even_under_one_name():
+    noise = Noise(0, shared=True)
+    normal, uniform = (d("z1", (1, 100_000)) for d in (noise.normal, noise.uniform))
+    assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
+    assert 0 <= uniform.min() < 1e-3 and 0.999 < uniform.max() < 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_global_generator_of_torch_is_left_alone(shared):
+    before = torch.get_rng_state()
+    noise = Noise(0, shared=shared)
+    noise.normal("z1", (4, 2))
+    noise.sample(1).uniform("x", (4, 2))
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,93 @@
+"""A model that needs no training, whose every number can be computed by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+
+import skood.models._base
+from skood import HVAE
+from skood.testing import easy_images, small
+
+
+class ColumnModel(BaseEstimator):
+    """Finds its bounds in the columns of X: log p(x) = X[:, 0], L>k = X[:, 0] - k X[:, 1]."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.trained_on_ = X[:, 0].copy()
+        self.network_ = SimpleNamespace(n_layers=self.count_layers(X))
+        return self
+
+    def count_layers(self, X):
+        return 3
+
+    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, layers=None):
+        k = np.arange(3)[:, None] if layers is None else np.array(layers)[:, None]
+        return X[:, 0] - k * X[:, 1], (k + 1.0) ** 2 + X[:, 1] ** 2
+
+    def score_samples(self, X, *, n_importance_samples=1):
+        return X[:, 0]
+
+    def score(self, X, y=None):
+        return float(X[:, 0].mean())
+
+
+@pytest.fixture
+def column_model():
+    return ColumnModel()
+
+
+@pytest.fixture
+def frozen_column_model():
+    return ColumnModel().fit(np.zeros((1, 2)))
+
+
+@pytest.fixture
+def rows_given_to(monkeypatch):
+    """``rows_given_to(kind, name)`` is a list that gets X[:, 0] of each call of the method."""
+
+    def record(kind, name):
+        seen, method = [], getattr(kind, name)
+
+        def spy(self, X, **options):
+            seen.append(X[:, 0])
+            return method(self, X, **options)
+
+        monkeypatch.setattr(kind, name, spy)
+        return seen
+
+    return record
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """A list that gets the rows of each training of a network."""
+    done, train = [], skood.models._base.train
+
+    def spy(network, objective, X, **options):
+        done.append(X)
+        return train(network, objective, X, **options)
+
+    monkeypatch.setattr(skood.models._base, "train", spy)
+    return done
+
+
+@pytest.fixture(scope="session")
+def images():
+    return easy_images(120)
+
+
+@pytest.fixture(scope="session")
+def fitted_hvae(images):
+    return small(HVAE, random_state=0).fit(images)
+
+
+@pytest.fixture(scope="session")
+def trained_hvae():
+    """A model that knows the bars of `easy_images`."""
+    options = {"width": 16, "max_epochs": 40, "learning_rate": 3e-3, "batch_size": 64}
+    return small(HVAE, random_state=0, **options).fit(easy_images(1000, random_state=1))

@@ -1,0 +1,105 @@
+"""Every public model and detector keeps scikit-learn's contract, for tables and for images.
+
+The classes are found by walking the package: a new one is tested from the day it is exported.
+"""
+
+from unittest import SkipTest
+
+import pytest
+import sklearn
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.fixes import parse_version
+
+from skood import HierarchicalLLR
+from skood.testing import all_detectors, all_models, image_checks, image_layouts, small
+
+MODELS = [small(model) for model in all_models()]
+DETECTORS = [small(detector) for detector in all_detectors()]
+# The other branches of a parameter that changes what is computed.
+DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "opt", "max")]
+
+# scikit-learn runs these on its own estimators only.
+MORE_CHECKS = (
+    "check_dataframe_column_names_consistency",
+    "check_estimators_partial_fit_n_features",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+)
+MORE_TRANSFORMER_CHECKS = (
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+)
+# 47 is what there is for an outlier detector, of which check_outlier_contamination only runs where
+# there is a parameter of that name; our rate is called fpr since it is not one of training rows.
+N_CHECKS = {"model": 47, "detector": 46}
+
+# The checks train for two epochs on as few as one row.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning"),
+    pytest.mark.filterwarnings("ignore::skood.CollapseWarning"),
+]
+
+
+def more_checks(estimator):
+    extra = MORE_TRANSFORMER_CHECKS if hasattr(estimator, "transform") else ()
+    return [getattr(estimator_checks, name) for name in (*MORE_CHECKS, *extra)]
+
+
+def name_of(estimator):
+    k = getattr(estimator, "k", None)
+    return type(estimator).__name__ + (f"(k={k!r})" if k is not None else "")
+
+
+def run(check, *arguments):
+    try:
+        check(*arguments)
+    except SkipTest as reason:
+        pytest.fail(f"A check that is skipped proves nothing: {reason}")
+
+
+@parametrize_with_checks(MODELS + DETECTORS)
+def test_the_checks_of_scikit_learn_pass(estimator, check):
+    run(check, estimator)
+
+
+# The checks of set_output fit on a frame and transform an array, and the reverse, on purpose.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
+@pytest.mark.parametrize(
+    "estimator, check",
+    [
+        pytest.param(estimator, check, id=f"{name_of(estimator)}-{check.__name__}")
+        for estimator in MODELS + DETECTORS
+        for check in more_checks(estimator)
+    ],
+)
+def test_the_checks_that_scikit_learn_keeps_for_itself_pass(estimator, check):
+    run(check, type(estimator).__name__, estimator)
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="older releases of scikit-learn have fewer checks",
+)
+@pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
+def test_no_check_of_scikit_learn_is_switched_off(estimator):
+    n_checks = len(list(estimator_checks_generator(estimator)))
+    assert n_checks >= N_CHECKS["detector" if hasattr(estimator, "predict") else "model"]
+    n_more = len([c for c in more_checks(estimator) if "partial_fit" not in c.__name__])
+    assert n_checks + n_more >= 47
+
+
+def test_every_public_class_is_found():
+    assert {type(e).__name__ for e in MODELS} >= {"HVAE"}
+    assert {type(e).__name__ for e in DETECTORS} >= {"HierarchicalLLR", "Likelihood", "Typicality"}
+
+
+@pytest.mark.parametrize("layout", image_layouts(1))
+@pytest.mark.parametrize("check", image_checks, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
+def test_the_checks_for_images_pass(estimator, check, layout):
+    check(estimator, image_layouts(60)[layout])
