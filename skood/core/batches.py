@@ -40,12 +40,19 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def to_tensor(rows: NDArray[Any], device: torch.device) -> Tensor:
-    """Rows as float32 on the device: (n, features), or (n, channels, height, width)."""
+    """Rows on the device: (n, features), or (n, channels, height, width) in float32.
+
+    Tables of doubles stay doubles until they are standardised: a time stamp in seconds would lose
+    its last digits in float32.
+    """
     # np.array copies: torch must not share memory with an array that may be read-only.
-    x = torch.from_numpy(np.array(rows)).to(device).float()
+    x = torch.from_numpy(np.array(rows)).to(device)
+    if x.ndim == 2:
+        return x.float() if x.dtype == torch.uint8 else x
+    x = x.float()
     if x.ndim == 3:
         return x[:, None]
-    if x.ndim == 4 and channel_axis(x.shape[1:]) == 2:
+    if channel_axis(x.shape[1:]) == 2:
         return x.permute(0, 3, 1, 2).contiguous()
     return x
 

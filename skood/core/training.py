@@ -239,9 +239,7 @@ class _Net(NeuralNet):
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
-            # skorch's early stopping raises the same.
-            stopping = [c for _, c in self.callbacks_ if isinstance(c, EarlyStopping)]
-            self.interrupted = not any(c.misses_ >= c.patience for c in stopping)
+            self.interrupted = not self._stopped_early()
             raise  # skorch ends the training in good order
 
     def _stopped_early(self) -> bool:

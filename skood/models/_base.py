@@ -183,6 +183,12 @@ class BaseGenerativeModel(
         check_is_fitted(self)
         n_layers = self.network_.n_layers
         layers = range(max(1, n_layers)) if layers is None else layers
+        for k in layers:
+            self._check_layer("layers", k, max(0, n_layers - 1))
+        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
+            raise ValueError(
+                f"n_importance_samples must be a positive integer; got {n_importance_samples!r}."
+            )
         noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
         samples = [noise.sample(s) for s in range(n_importance_samples)]
 

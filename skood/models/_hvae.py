@@ -267,14 +267,14 @@ class BottomUpNetwork(nn.Module):
         prior_layers: Collection[int] = frozenset(),
         prior_mean: bool = True,
     ) -> Terms:
-        observed = self.likelihood.observe(x, noise)
+        observed = self._observe(x, noise)
         posteriors, latents = self._infer(observed, noise, prior_layers)
         layers, parameters = self._generate(posteriors, latents, noise, prior_layers, prior_mean)
         return Terms(self.likelihood.log_prob(observed, parameters), layers)
 
     def reconstruct(self, x: Tensor, noise: Noise, prior_layers: Collection[int]) -> Tensor:
         """Mean of x given the latents: means of q, and of the prior in ``prior_layers``."""
-        observed = self.likelihood.observe(x, noise)
+        observed = self._observe(x, noise)
         every_layer = range(1, self.n_layers + 1)
         posteriors, latents = self._infer(observed, noise, every_layer)
         _, parameters = self._generate(posteriors, latents, noise, prior_layers, True)
@@ -282,7 +282,7 @@ class BottomUpNetwork(nn.Module):
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
         """Means of q for every layer, each layer seeing the means of those below."""
-        observed = self.likelihood.observe(x, noise)
+        observed = self._observe(x, noise)
         return self._infer(observed, noise, range(1, self.n_layers + 1))[1]
 
     def sample(self, n: int, noise: Noise) -> Tensor:
@@ -290,6 +290,9 @@ class BottomUpNetwork(nn.Module):
         latents = [torch.zeros(n, *shape, device=noise.device) for shape in self.latent_shapes]
         _, parameters = self._generate([], latents, noise, every_layer, False)
         return self.likelihood.sample(parameters, noise)
+
+    def _observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return self.likelihood.observe(x, noise).to(next(self.parameters()).dtype)
 
     def _infer(
         self, observed: Tensor, noise: Noise, mean_layers: Collection[int]

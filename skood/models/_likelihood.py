@@ -51,5 +51,5 @@ def _gaussian(X: np.ndarray) -> Gaussian:
     # A constant feature has no scale of its own, up to rounding errors of its mean.
     scale = np.where(scale > 1e-12 * np.maximum(1e-20, np.abs(loc)), scale, 1.0)
     shape = (-1,) if X.ndim == 2 else (1, 1, 1)
-    tensors = [torch.tensor(value, dtype=torch.float32).reshape(shape) for value in (loc, scale)]
+    tensors = [torch.tensor(value, dtype=torch.float64).reshape(shape) for value in (loc, scale)]
     return Gaussian(*tensors, n_values=math.prod(X.shape[1:]))

@@ -94,7 +94,7 @@ class Gaussian(Likelihood):
     Parameters
     ----------
     loc, scale : Tensor
-        Mean and standard deviation of the training data: shape (features,) for tables,
+        Mean and standard deviation of the training data, float64: shape (features,) for tables,
         (1, 1, 1) for images.
     n_values : int
         Values in one row.
@@ -112,7 +112,7 @@ class Gaussian(Likelihood):
         self.scale: Tensor
         self.register_buffer("loc", loc)
         self.register_buffer("scale", scale)
-        self.raw_std = nn.Parameter(torch.zeros_like(loc))
+        self.raw_std = nn.Parameter(torch.zeros(loc.shape))
         self.values_per_std = n_values // loc.numel()
 
     def std(self) -> Tensor:

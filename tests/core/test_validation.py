@@ -102,7 +102,7 @@ def test_five_dimensions_are_refused_with_the_shapes_that_are_taken():
 def test_values_that_are_not_finite_are_refused(bad, shape):
     X = np.zeros(shape)
     X[1] = bad
-    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         check_rows(Estimator(), X, reset=True)
 
 
@@ -114,7 +114,7 @@ def test_an_empty_array_is_refused(shape):
 
 @pytest.mark.parametrize("X", [[["a", "b"], ["c", "d"]], np.array([["a"], ["b"]])])
 def test_strings_are_refused(X):
-    with pytest.raises(ValueError, match="could not convert|compatible"):
+    with pytest.raises(ValueError, match=r"could not convert|compatible"):
         check_rows(Estimator(), X, reset=True)
 
 

@@ -208,7 +208,7 @@ def test_an_unfitted_frozen_model_says_so(images):
 
 def test_something_frozen_that_is_no_model_is_named(fitted_hvae, images):
     pipeline = make_pipeline(StandardScaler(), fitted_hvae)
-    with pytest.raises(ValueError, match="holds a Pipeline.* Freeze the model itself"):
+    with pytest.raises(ValueError, match=r"holds a Pipeline.* Freeze the model itself"):
         Likelihood(FrozenEstimator(pipeline)).fit(images)
 
 

@@ -132,7 +132,7 @@ def test_progress_is_a_fraction_and_stays_one_after_the_end():
 
 
 def test_a_wrong_number_of_free_bits_is_refused_with_the_number_of_layers():
-    with pytest.raises(ValueError, match="3 entries, but the model has 2 latent layers. Give one"):
+    with pytest.raises(ValueError, match=r"3 entries, but the model has 2 latent layers. Give one"):
         ELBO(free_bits=(1.0, 2.0, 3.0)).check(2)
 
 
