@@ -7,16 +7,16 @@ import json
 import logging
 from pathlib import Path
 
+import skood.models
 from skood.benchmark._run import average, machine, run, table
 from skood.benchmark._speed import measure_speed
-from skood.testing import all_models
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
 
 
 def main() -> None:
     """Parse the arguments, run, print a table."""
-    models = {model.__name__: model for model in all_models()}
+    models = {name: getattr(skood.models, name) for name in skood.models.__all__}
     parser = argparse.ArgumentParser(prog="python -m skood.benchmark", description=__doc__)
     parser.add_argument("dataset", choices=[*DATASETS, "speed"], help="normal data; or 'speed'")
     parser.add_argument("--data-home", help="folder with NAME.npz files; see skood.datasets")

@@ -106,7 +106,7 @@ def train(
     device: torch.device,
     seed: int,
     verbose: int = 0,
-) -> dict[str, list[Any]]:
+) -> tuple[dict[str, list[Any]], bool]:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
     Parameters
@@ -120,10 +120,12 @@ def train(
 
     Returns
     -------
-    dict
+    history : dict
         One list entry per epoch under each of ``train_loss`` (the objective, nats per row),
         ``bound`` (without free bits, nats per row, on held-out rows where ``held_out``), ``kl``
         (per layer, nats), ``active_units`` (per layer) and ``seconds``.
+    interrupted : bool
+        Whether the user pressed Ctrl-C.
 
     Raises
     ------
@@ -133,7 +135,8 @@ def train(
     Warns
     -----
     InterruptedFitWarning
-        If the user pressed Ctrl-C: the network is then the best one so far.
+        If the user pressed Ctrl-C: the network is then the best one so far, or the last one
+        without early stopping.
     """
     rng = np.random.default_rng([seed, 1])
     X_train, X_valid = _split(X, trainer.validation_fraction, rng)
@@ -163,11 +166,11 @@ def train(
     if net.interrupted:
         warnings.warn(
             f"Training was interrupted in epoch {net.epoch} of {max_epochs}. The estimator is "
-            "fitted with the best network so far and can be used; fit again to train to the end.",
+            "fitted with what it had learned and can be used; fit again to train to the end.",
             InterruptedFitWarning,
             stacklevel=2,
         )
-    return _history(net)
+    return _history(net), net.interrupted
 
 
 def _split(

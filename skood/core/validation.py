@@ -42,8 +42,10 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     """
     if hasattr(X, "detach") and hasattr(X, "cpu"):  # a torch tensor, perhaps on a GPU
         X = X.detach().cpu().numpy()
+    if not hasattr(X, "shape"):
+        X = np.asarray(X)
     X = _integers_to_bytes(X)
-    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    shape = X.shape
     if len(shape) > 4:
         raise ValueError(
             f"X has {len(shape)} dimensions, shape {tuple(shape)}. Give a table (n, features) or "

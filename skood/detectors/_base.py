@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import Memory
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -46,7 +47,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         "model": [HasMethods(["fit", "bounds"]), FrozenEstimator, None],
         "fpr": [Interval(Real, 0, 1, closed="neither")],
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": [str, Memory, None],
         "random_state": ["random_state"],
     }
     _reference_fraction = 0.0
@@ -115,9 +116,12 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             model.set_params(random_state=seed)
         # Before the training, which may take hours, and not after it.
         self._check_layers(type(model).__name__, model.count_layers(X))
-        fit = check_memory(self.memory).cache(_fit)
         rows, kept = order[n_calibration:], order[:n_calibration]
-        return fit(model, X[np.sort(rows)]), X[kept]
+        stored = check_memory(self.memory).cache(_fit).call_and_shelve(model, X[np.sort(rows)])
+        model = stored.get()
+        if model.interrupted_:
+            stored.clear()  # the next fit should train to the end
+        return model, X[kept]
 
     def _check_rows_enough(self, n, fewest):
         if n < fewest:

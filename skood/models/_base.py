@@ -55,6 +55,8 @@ class BaseGenerativeModel(
         ``seconds``.
     n_iter_ : int
         Epochs done.
+    interrupted_ : bool
+        Whether Ctrl-C ended the training.
     seed_ : int
         Drawn from ``random_state``; rules training and the fixed noise of the scores.
     """
@@ -114,7 +116,7 @@ class BaseGenerativeModel(
                 objective = self._default_objective(network.n_layers)
             if hasattr(objective, "check"):
                 objective.check(network.n_layers)
-            self.history_ = train(
+            self.history_, self.interrupted_ = train(
                 network,
                 objective,
                 X,

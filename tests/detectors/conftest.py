@@ -18,7 +18,7 @@ class ColumnModel(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        self.trained_on_ = X[:, 0].copy()
+        self.trained_on_, self.interrupted_ = X[:, 0].copy(), False
         self.network_ = SimpleNamespace(n_layers=self.count_layers(X))
         return self
 

@@ -509,3 +509,16 @@ def test_inverted_images_are_flagged(detector, trained_hvae):
     detector = frozen(detector, trained_hvae).fit(easy_images(200, random_state=2))
     inverted = 255 - easy_images(100, random_state=3)
     assert np.mean(detector.predict(inverted) == -1) > 0.9
+
+
+def test_an_interrupted_training_is_not_kept_in_the_cache(tmp_path):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    model = small(HVAE, trainer=Trainer(callbacks=(Interrupt(),)), random_state=0)
+    detector = Likelihood(model, memory=str(tmp_path), random_state=0)
+    for _ in range(2):
+        with pytest.warns(InterruptedFitWarning):
+            detector.fit(easy_images(100))
