@@ -86,12 +86,17 @@ _OPTIMIZERS = {
 }
 
 
-def planned_epochs(max_epochs: int | str, n_rows: int, batch_size: int) -> int:
-    """``"auto"`` is as many epochs as give about 10,000 steps, between 10 and 500."""
+def planned_epochs(
+    max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
+) -> int:
+    """``"auto"`` is as many epochs as give about 8,000 steps, between 10 and 2,000.
+
+    500 at most where nothing is held out to stop early: small data would be learned by heart.
+    """
     if max_epochs != "auto":
         return int(max_epochs)
     steps_per_epoch = max(1, n_rows // batch_size)
-    return min(500, max(10, round(10_000 / steps_per_epoch)))
+    return min(2000 if has_validation else 500, max(10, round(8_000 / steps_per_epoch)))
 
 
 def train(
@@ -141,7 +146,9 @@ def train(
     rng = np.random.default_rng([seed, 1])
     X_train, X_valid = _split(X, trainer.validation_fraction, rng)
     batch_size = min(batch_size, len(X_train))
-    max_epochs = planned_epochs(max_epochs, len(X_train), batch_size)
+    max_epochs = planned_epochs(
+        max_epochs, len(X_train), batch_size, X_valid is not None
+    )
     batches = ShuffledBatches(X_train, batch_size, device, rng)
     network.to(device)
     if hasattr(network, "initialise_from_data"):

@@ -113,7 +113,7 @@ class BaseGenerativeModel(
                 network = self._build_network(X, self.data_kind_)
             objective = self.objective
             if objective is None:
-                objective = self._default_objective(network.n_layers)
+                objective = self._default_objective(network)
             if hasattr(objective, "check"):
                 objective.check(network.n_layers)
             self.history_, self.interrupted_ = train(
@@ -246,7 +246,7 @@ class BaseGenerativeModel(
         noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
         return self._map(X, lambda network, x: network.encode(x, noise)[-1].flatten(1), row_axis=0)
 
-    def _default_objective(self, n_layers):
+    def _default_objective(self, network):
         """What ``objective=None`` stands for."""
         return ELBO()
 

@@ -1,0 +1,55 @@
+"""
+Rows of a table
+===============
+
+The same detectors on rows of a table, beside scikit-learn's ``IsolationForest``; all with their
+defaults. Runs in about a minute on two CPU cores and prints a table of AUROC.
+"""
+
+# %%
+# The strange rows are a class that training never sees: malignant tumours among benign ones, the
+# third kind of wine, and the digits 5 to 9. A third of the normal rows is kept for the test.
+
+import warnings
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.ensemble import IsolationForest
+from sklearn.frozen import FrozenEstimator
+
+from skood import HVAE, HierarchicalLLR, Likelihood
+from skood.calibration import CalibrationWarning
+from skood.metrics import auroc
+
+data = {
+    "breast cancer": (*load_breast_cancer(return_X_y=True), {0}),
+    "wine": (*load_wine(return_X_y=True), {2}),
+    "digits": (*load_digits(return_X_y=True), {5, 6, 7, 8, 9}),
+}
+
+# %%
+# Where a score needs no threshold, as here, so few rows that ``fpr=0.05`` cannot be promised do
+# not matter.
+warnings.simplefilter("ignore", CalibrationWarning)
+
+results: dict[str, dict[str, float]] = {}
+for name, (X, y, strange_classes) in data.items():
+    strange = np.isin(y, list(strange_classes))
+    X_normal = np.random.default_rng(0).permutation(X[~strange])
+    X_train, X_test = np.split(X_normal, [2 * len(X_normal) // 3])
+    X_fit, X_calibration = np.split(X_train, [4 * len(X_train) // 5])
+    model = FrozenEstimator(HVAE(random_state=0).fit(X_fit))
+    detectors = {
+        "IsolationForest": IsolationForest(random_state=0).fit(X_train),
+        "Likelihood": Likelihood(model).fit(X_calibration),
+        "HierarchicalLLR": HierarchicalLLR(model).fit(X_calibration),
+    }
+    results[name] = {
+        method: auroc(-detector.score_samples(X_test), -detector.score_samples(X[strange]))
+        for method, detector in detectors.items()
+    }
+
+methods = list(results["digits"])
+print(f"{'AUROC':<16}" + "".join(f"{method:>18}" for method in methods))
+for name, row in results.items():
+    print(f"{name:<16}" + "".join(f"{row[method]:>18.3f}" for method in methods))
