@@ -51,11 +51,12 @@ class HVAE(BaseGenerativeModel):
         first for grey images, the second for colour, the third for tables and for images outside
         [0, 1].
     objective : Objective, default=None
-        None is ``ELBO(free_bits=(2, 8, ..., 8))``.
+        None is ``ELBO(free_bits=(0, 4, ..., 4))`` for images: the lowest layer needs no floor to
+        stay alive, the others do. For tables it is ``ELBO(free_bits=0)``.
     trainer : Trainer, default=None
         Optimiser, validation split, early stopping, callbacks. None is ``Trainer()``.
     max_epochs : int or "auto", default="auto"
-        "auto" is as many as give 10,000 steps, between 10 and 500.
+        "auto" is as many as give 8,000 steps, between 10 and 2,000.
     batch_size : int, default=128
     learning_rate : float, default=1e-3
     device : str or torch.device, default="auto"
@@ -170,9 +171,10 @@ class HVAE(BaseGenerativeModel):
         return dims
 
     def _default_objective(self, network):
-        """Free bits as were best on held-out normal images and tables; see the user guide."""
-        is_image = len(network.x_shape) == 3
-        return ELBO(free_bits=(0.0,) + (8.0 if is_image else 0.0,) * (network.n_layers - 1))
+        # Of those tried, the best bound on held-out Fashion-MNIST with every unit of every layer
+        # active; on small tables the best held-out bound is that without free bits.
+        floor = 4.0 if len(network.x_shape) == 3 else 0.0
+        return ELBO(free_bits=(0.0,) + (floor,) * (network.n_layers - 1))
 
 
 @dataclass(frozen=True)
