@@ -146,9 +146,7 @@ def train(
     rng = np.random.default_rng([seed, 1])
     X_train, X_valid = _split(X, trainer.validation_fraction, rng)
     batch_size = min(batch_size, len(X_train))
-    max_epochs = planned_epochs(
-        max_epochs, len(X_train), batch_size, X_valid is not None
-    )
+    max_epochs = planned_epochs(max_epochs, len(X_train), batch_size, X_valid is not None)
     batches = ShuffledBatches(X_train, batch_size, device, rng)
     network.to(device)
     if hasattr(network, "initialise_from_data"):

@@ -30,11 +30,12 @@ class HierarchicalLLR(BaseDetector):
     model : estimator, FrozenEstimator or None, default=None
         A hierarchical model of at least two latent layers, such as `HVAE`; None is ``HVAE()``. In
         ``FrozenEstimator`` it is not trained again, and the rows given to `fit` only calibrate.
-    k : int or {"ada", "opt", "max"}, default="ada"
-        How many of the layers nearest to x are taken from the prior: 1 to n_layers - 1. ``"ada"``
-        sums over all of them, weighted by the information lost at each (Li et al. 2022, eq. 11);
-        ``"opt"`` takes for each row the one at which most is lost (their appendix L); ``"max"``
-        the one that is most unusual compared with normal rows (Havtorn et al. 2021, section 5).
+    k : int or {"max", "ada", "opt"}, default="max"
+        How many of the layers nearest to x are taken from the prior: 1 to n_layers - 1. ``"max"``
+        takes for each row the one whose ratio is most unusual compared with normal rows (Havtorn et
+        al. 2021, section 5); ``"ada"`` sums over all of them, weighted by the information lost at
+        each (Li et al. 2022, eq. 11); ``"opt"`` takes the one at which most is lost (their
+        appendix L).
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=8
@@ -86,7 +87,7 @@ class HierarchicalLLR(BaseDetector):
     def __init__(
         self,
         model=None,
-        k="ada",
+        k="max",
         *,
         fpr=0.05,
         n_importance_samples=8,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -21,6 +19,7 @@ from skood.models._likelihood import build_likelihood, row_shape
 from skood.nn.blocks import Shape, Stage, adapter, initialise_from_data
 from skood.nn.gaussian import GaussianHead, standard_normal
 from skood.nn.likelihoods import Likelihood
+from skood.nn.plans import Plan, plan_network
 from skood.objectives import ELBO
 
 __all__ = ["HVAE"]
@@ -135,40 +134,15 @@ class HVAE(BaseGenerativeModel):
         self.verbose = verbose
 
     def _build_network(self, X, kind):
-        likelihood = build_likelihood(self.likelihood, kind, X)
         shape = row_shape(X.shape[1:])
-        is_image = len(shape) == 3
-        network = ("patch" if is_image else "mlp") if self.network == "auto" else self.network
-        if (network == "mlp") == is_image:
-            raise ValueError(
-                f"network={network!r} is for {'tables' if is_image else 'images'}, but X has rows "
-                f"of shape {X.shape[1:]}. Use network='auto'."
-            )
-        dims = self._latent_dims(is_image)
-        n_spatial = (
-            (1 if is_image else 0) if self.n_spatial_layers == "auto" else self.n_spatial_layers
+        plan = plan_network(
+            shape,
+            network=self.network,
+            latent_dims=self.latent_dims,
+            n_spatial_layers=self.n_spatial_layers,
+            width=self.width,
         )
-        if n_spatial > (len(dims) if is_image else 0):
-            raise ValueError(
-                f"n_spatial_layers={n_spatial} is more than the {len(dims) if is_image else 0} "
-                "layers that can be maps here. Use n_spatial_layers='auto'."
-            )
-        width = (
-            {"mlp": 128, "patch": 32, "resnet": 64}[network] if self.width == "auto" else self.width
-        )
-        plan = _PLANS[network](shape, dims, n_spatial, width)
-        return BottomUpNetwork(shape, plan, likelihood)
-
-    def _latent_dims(self, is_image):
-        if self.latent_dims == "auto":
-            return (8, 16, 8) if is_image else (16, 8, 4)
-        dims = tuple(self.latent_dims)
-        if not dims or not all(isinstance(d, Integral) and d > 0 for d in dims):
-            raise ValueError(
-                f"latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
-                f"nearest to x; got {self.latent_dims!r}."
-            )
-        return dims
+        return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, kind, X))
 
     def _default_objective(self, network):
         # Of those tried, the best bound on held-out Fashion-MNIST with every unit of every layer
@@ -177,65 +151,10 @@ class HVAE(BaseGenerativeModel):
         return ELBO(free_bits=(0.0,) + (floor,) * (network.n_layers - 1))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Shapes of a network.
-
-    ``stages[l]`` holds the shapes between which inference goes up to layer l + 1, and generation
-    comes down from it; ``padded`` is the shape of x with sides that the stages can divide.
-    """
-
-    padded: Shape
-    latents: list[Shape]
-    stages: list[tuple[Shape, Shape]]
-    n_blocks: int
-    kernels: tuple[int, ...]
-    normalise: bool = False
-
-
-def _mlp_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
-    stages = [((width,), (width,)) for _ in dims]
-    return _Plan(shape, [(d,) for d in dims], stages, n_blocks=1, kernels=(3,))
-
-
-def _patch_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
-    """Maps of about 7 x 7 patches up to the last spatial layer, then vectors of falling length."""
-    patch = max(2, min(shape[1:]) // 7)
-    sides = [math.ceil(side / patch) for side in shape[1:]]
-    padded = (shape[0], *(patch * side for side in sides))
-    features: Shape = (width, *sides)
-    stages, latents = [], []
-    for layer, dim in enumerate(dims):
-        spatial = layer < n_spatial
-        n_vectors = layer - n_spatial
-        above = features if spatial else (max(4, 8 >> n_vectors) * width,)
-        stages.append((features, above))
-        latents.append((dim, *sides) if spatial else (dim,))
-        features = above
-    return _Plan(padded, latents, stages, n_blocks=1, kernels=(3,))
-
-
-def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> _Plan:
-    """Stride 2 in the first two stages; all features are maps (Havtorn et al. 2021, table 4)."""
-    padded = (shape[0], *(4 * math.ceil(side / 4) for side in shape[1:]))
-    features: Shape = (width, *padded[1:])
-    stages, latents = [], []
-    for layer, dim in enumerate(dims):
-        stride = 2 if layer < 2 else 1
-        above = (width, features[1] // stride, features[2] // stride)
-        stages.append((features, above))
-        latents.append((dim, *above[1:]) if layer < n_spatial else (dim,))
-        features = above
-    return _Plan(padded, latents, stages, n_blocks=2, kernels=(5, 3), normalise=True)
-
-
-_PLANS = {"mlp": _mlp_plan, "patch": _patch_plan, "resnet": _resnet_plan}
-
-
 class BottomUpNetwork(nn.Module):
     """The network of `HVAE`; a `skood.core.protocols.Network`."""
 
-    def __init__(self, x_shape: Shape, plan: _Plan, likelihood: Likelihood):
+    def __init__(self, x_shape: Shape, plan: Plan, likelihood: Likelihood):
         super().__init__()
         self.n_layers = len(plan.latents)
         self.x_shape, self.padded, self.latent_shapes = x_shape, plan.padded, plan.latents

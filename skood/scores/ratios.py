@@ -114,18 +114,19 @@ def most_significant_ratio(ratios: Array, reference: Array) -> Array:
     Returns
     -------
     ndarray of shape (n,)
-        Largest standardised ratio, a number without unit; the higher, the more OOD.
+        Largest standardised distance, a number without unit, at least 0; the higher, the more OOD.
 
     Notes
     -----
     Havtorn et al. 2021, section 5, "Selection of k": a row whose LLR>k differs significantly from
     the empirical distribution for any k is OOD. "Significantly" is left open there. Empirical
     p-values would tie every row beyond the reference, hence a robust z-score: distance to the
-    median of the reference in units of half its central 68.3 %. One-sided, since only a large
-    ratio says that the top layers do not explain the row.
+    median of the reference in units of half its central 68.3 %. Two-sided, as "differs" says: a
+    ratio far too *small* means that the lowest layers encode the row worse than the prior does,
+    which happens on tables.
     """
     low, median, high = np.quantile(reference, [0.1587, 0.5, 0.8413], axis=1)
     # A reference of one row, or of equal ones, has no unit of its own; then it is the nat.
     spread = (high - low) / 2
     spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(median)), spread, 1.0)
-    return np.asarray(((ratios - median[:, None]) / spread[:, None]).max(0))
+    return np.asarray((np.abs(ratios - median[:, None]) / spread[:, None]).max(0))

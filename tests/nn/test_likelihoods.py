@@ -23,7 +23,7 @@ def gaussian(n_features=3):
     """A likelihood of a table, with a scale and a learned standard deviation per feature."""
     loc, scale = torch.tensor([5.0, -2.0, 100.0]), torch.tensor([0.5, 3.0, 20.0])
     likelihood = Gaussian(loc[:n_features], scale[:n_features], n_features).double()
-    likelihood.raw_std.data = random(n_features)
+    likelihood.raw_log_std.data = random(n_features, scale=0.1)
     return likelihood
 
 
@@ -145,15 +145,15 @@ def test_a_probability_has_a_largest_logarithm_of_zero(likelihood):
 def test_the_density_is_largest_at_the_standard_deviation_of_the_errors():
     likelihood, x = gaussian(), random(50, 3, scale=2.0)
     std = x.square().mean(0).sqrt()  # maximum likelihood
-    likelihood.raw_std.data = (std * math.log(2)).expm1().log() / math.log(2)
+    likelihood.raw_log_std.data = std.log() / likelihood.log_std_speed
     torch.testing.assert_close(likelihood.std().detach(), std)
     likelihood.log_prob(x, torch.zeros_like(x)).mean().backward()
-    torch.testing.assert_close(likelihood.raw_std.grad, torch.zeros(3).double())
+    torch.testing.assert_close(likelihood.raw_log_std.grad, torch.zeros(3).double())
 
 
 def test_the_standard_deviation_of_the_gaussian_has_a_floor():
     likelihood = gaussian()
-    likelihood.raw_std.data.fill_(-1e3)
+    likelihood.raw_log_std.data.fill_(-1e3)
     assert likelihood.std().tolist() == [0.01] * 3
 
 

@@ -102,7 +102,7 @@ def test_the_most_significant_ratio_is_a_robust_z_score_written_as_a_loop(rng, b
         scores = []
         for k in range(N_LAYERS - 1):
             low, middle, high = np.percentile(reference[k], [15.87, 50, 84.13])
-            scores.append((ratios[k, row] - middle) / ((high - low) / 2))
+            scores.append(abs(ratios[k, row] - middle) / ((high - low) / 2))
         assert actual == pytest.approx(max(scores))
 
 
@@ -131,12 +131,18 @@ def test_the_units_and_the_origin_of_each_ratio_do_not_matter(rng, bounds):
 @pytest.mark.parametrize("n_reference", [1, 20])
 def test_a_constant_reference_gives_numbers_and_no_warning(n_reference):
     scores = most_significant_ratio(np.array([[5.0, 99.0, 0.0]]), np.full((1, n_reference), 5.0))
-    assert scores[0] == 0 and scores[1] > 0 > scores[2]
+    assert scores[0] == 0 and scores[1] > scores[2] > 0
     assert np.isfinite(scores).all()
 
 
+def test_a_ratio_far_too_small_is_as_significant_as_one_far_too_large(rng):
+    reference = rng.normal(size=(1, 10_001))
+    small, large = most_significant_ratio(np.array([[-9.0, 9.0]]), reference)
+    assert small == pytest.approx(large, rel=0.05) and small > 8
+
+
 def test_every_score_rises_with_the_ratios_themselves(rng, bounds, nll):
-    reference = rng.normal(size=(N_LAYERS - 1, 99))
+    reference = rng.normal(likelihood_ratios(bounds).min() - 99, size=(N_LAYERS - 1, 99))
     higher = bounds.copy()
     higher[1:] -= np.array([[1.0], [3.0], [7.0]])  # every LLR>k, and every step between them
     scores = [

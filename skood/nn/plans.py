@@ -1,0 +1,112 @@
+"""Shapes of the networks of hierarchical models: which features lie between which latents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+from skood.nn.blocks import Shape
+
+__all__ = ["Plan", "plan_network"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Shapes of a network.
+
+    ``stages[l]`` holds the shapes between which inference goes up to layer l + 1, and generation
+    comes down from it; ``padded`` is the shape of x with sides that the stages can divide.
+    """
+
+    padded: Shape
+    latents: list[Shape]
+    stages: list[tuple[Shape, Shape]]
+    n_blocks: int
+    kernels: tuple[int, ...]
+    normalise: bool = False
+
+
+def _mlp_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
+    stages = [((width,), (width,)) for _ in dims]
+    return Plan(shape, [(d,) for d in dims], stages, n_blocks=1, kernels=(3,))
+
+
+def _patch_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
+    """Maps of about 7 x 7 patches up to the last spatial layer, then vectors of falling length."""
+    patch = max(2, min(shape[1:]) // 7)
+    sides = [math.ceil(side / patch) for side in shape[1:]]
+    padded = (shape[0], *(patch * side for side in sides))
+    features: Shape = (width, *sides)
+    stages, latents = [], []
+    for layer, dim in enumerate(dims):
+        spatial = layer < n_spatial
+        n_vectors = layer - n_spatial
+        above = features if spatial else (max(4, 8 >> n_vectors) * width,)
+        stages.append((features, above))
+        latents.append((dim, *sides) if spatial else (dim,))
+        features = above
+    return Plan(padded, latents, stages, n_blocks=1, kernels=(3,))
+
+
+def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
+    """Stride 2 in the first two stages; all features are maps (Havtorn et al. 2021, table 4)."""
+    padded = (shape[0], *(4 * math.ceil(side / 4) for side in shape[1:]))
+    features: Shape = (width, *padded[1:])
+    stages, latents = [], []
+    for layer, dim in enumerate(dims):
+        stride = 2 if layer < 2 else 1
+        above = (width, features[1] // stride, features[2] // stride)
+        stages.append((features, above))
+        latents.append((dim, *above[1:]) if layer < n_spatial else (dim,))
+        features = above
+    return Plan(padded, latents, stages, n_blocks=2, kernels=(5, 3), normalise=True)
+
+
+_PLANS = {"mlp": _mlp_plan, "patch": _patch_plan, "resnet": _resnet_plan}
+_WIDTHS = {"mlp": 128, "patch": 32, "resnet": 64}
+
+
+def plan_network(
+    shape: Shape,
+    *,
+    network: str = "auto",
+    latent_dims: Sequence[int] | str = "auto",
+    n_spatial_layers: int | str = "auto",
+    width: int | str = "auto",
+) -> Plan:
+    """Shapes for rows of ``shape``, (features,) or (channels, height, width).
+
+    The parameters are those of `skood.HVAE`.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit each other or the rows.
+    """
+    is_image = len(shape) == 3
+    if network == "auto":
+        network = "patch" if is_image else "mlp"
+    if (network == "mlp") == is_image:
+        raise ValueError(
+            f"network={network!r} is for {'tables' if is_image else 'images'}, but X has rows of "
+            f"shape {shape}. Use network='auto'."
+        )
+    if latent_dims == "auto":
+        latent_dims = (8, 16, 8) if is_image else (16, 8, 4)
+    dims = tuple(latent_dims)
+    if not dims or not all(isinstance(dim, Integral) and dim > 0 for dim in dims):
+        raise ValueError(
+            "latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
+            f"nearest to x; got {latent_dims!r}."
+        )
+    most = len(dims) if is_image else 0
+    n_spatial = min(1, most) if n_spatial_layers == "auto" else int(n_spatial_layers)
+    if n_spatial > most:
+        raise ValueError(
+            f"n_spatial_layers={n_spatial} is more than the {most} layers that can be maps here. "
+            "Use n_spatial_layers='auto'."
+        )
+    units = _WIDTHS[network] if width == "auto" else int(width)
+    return _PLANS[network](shape, dims, n_spatial, units)
