@@ -89,14 +89,14 @@ _OPTIMIZERS = {
 def planned_epochs(
     max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
 ) -> int:
-    """``"auto"`` is as many epochs as give about 8,000 steps, between 10 and 2,000.
+    """``"auto"`` is as many epochs as give about 7,000 steps, between 10 and 2,000.
 
     500 at most where nothing is held out to stop early: small data would be learned by heart.
     """
     if max_epochs != "auto":
         return int(max_epochs)
     steps_per_epoch = max(1, n_rows // batch_size)
-    return min(2000 if has_validation else 500, max(10, round(8_000 / steps_per_epoch)))
+    return min(2000 if has_validation else 500, max(10, round(7_000 / steps_per_epoch)))
 
 
 def train(

@@ -55,7 +55,7 @@ class HVAE(BaseGenerativeModel):
     trainer : Trainer, default=None
         Optimiser, validation split, early stopping, callbacks. None is ``Trainer()``.
     max_epochs : int or "auto", default="auto"
-        "auto" is as many as give 8,000 steps, between 10 and 2,000.
+        "auto" is as many as give 7,000 steps, between 10 and 2,000.
     batch_size : int, default=128
     learning_rate : float, default=1e-3
     device : str or torch.device, default="auto"
