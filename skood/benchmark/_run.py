@@ -39,8 +39,8 @@ def run(
 ) -> dict[str, Any]:
     """One seed: everything that the table and the JSON file show.
 
-    The last tenth of the training rows calibrates: half of it is the reference of "max", the other
-    half sets the threshold.
+    The last tenth of the training rows calibrates; for "max", half of it is the reference and the
+    other half sets the threshold.
     """
     X = datasets.load(name, "train", data_home)[0][:n_train]
     X_test = datasets.load(name, "test", data_home)[0][:n_test]
@@ -106,7 +106,9 @@ def _evaluate(test: Any, others: dict[str, Any], out_names: list[str]) -> dict[s
     reference = likelihood_ratios(others["calibration"][0][:, :half])
     in_scores = _scores(test, reference)
     train_scores = _scores(others["train"], reference)
-    calibration = _scores(tuple(part[:, half:] for part in others["calibration"]), reference)
+    calibration = _scores(others["calibration"], reference)
+    if "max" in calibration:
+        calibration["max"] = calibration["max"][half:]
     evaluation: dict[str, Any] = {"out": {}, "train_test_auroc": {}, "measured_fpr": {}}
     for score, values in in_scores.items():
         evaluation["train_test_auroc"][score] = metrics.auroc(train_scores[score], values)
