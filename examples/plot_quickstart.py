@@ -5,7 +5,7 @@ Is this input like what I trained on?
 A model of photographs finds handwritten digits *more* likely than photographs: a likelihood cannot
 tell what is strange. The likelihood ratio between the layers of the same model can.
 
-Runs in about a minute on two CPU cores, prints a table and saves ``quickstart.png``.
+Runs in about a minute and a half on two CPU cores, prints a table and saves ``quickstart.png``.
 """
 
 # %%
@@ -13,14 +13,14 @@ Runs in about a minute on two CPU cores, prints a table and saves ``quickstart.p
 # handwritten digits, in the proportion of MNIST (the digit takes 20/28 of the side).
 #
 # The pair was chosen on the principle behind the known failures (Fashion-MNIST against MNIST,
-# CIFAR-10 against SVHN): complex data to train on, simple data to be found out. While choosing we
-# looked at how the *likelihood* does on digits without a margin (it is not fooled much), with half
-# of the side as margin (it is fooled more) and in the proportion of MNIST, and kept the last.
-# Nothing was tuned for the ratio: the model below has default parameters.
+# CIFAR-10 against SVHN): complex data to train on, simple data to be found out. We tried digits
+# without a margin, with half of the side as margin, and in the proportion of MNIST, saw likelihood
+# and ratio on each, and kept the last, on which the likelihood fails. The model has its default
+# parameters but for a shorter training. (The black margin gives digits away to an IsolationForest
+# on pixels too, AUROC 0.99. The point here is what the likelihood of a model misses.)
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import RocCurveDisplay
 
@@ -36,7 +36,7 @@ X_train, X_calibration, X_test = np.split(tiles, [1300, 1600])
 # One network serves all detectors. ``HierarchicalLLR().fit(X)`` alone would split the rows, train
 # the network and set the threshold.
 
-model = HVAE(max_epochs=60, random_state=0).fit(X_train)
+model = HVAE(max_epochs=200, random_state=0).fit(X_train)
 detectors = {
     "likelihood": Likelihood(),
     "LLR>1": HierarchicalLLR(k=1),
@@ -51,19 +51,14 @@ for detector in detectors.values():
 # AUROC is 0.5 for a guess and 1 for a perfect detector. ``predict`` calls at most about one in
 # twenty photographs strange, as was asked for with ``fpr=0.05``.
 
-forest = IsolationForest(random_state=0).fit(X_train.reshape(len(X_train), -1))
 normal = {name: detector.ood_score(X_test) for name, detector in detectors.items()}
 strange = {name: detector.ood_score(digits) for name, detector in detectors.items()}
-normal["IsolationForest"] = -forest.score_samples(X_test.reshape(len(X_test), -1))
-strange["IsolationForest"] = -forest.score_samples(digits.reshape(len(digits), -1))
 
 print(f"{'':<16}{'AUROC':>8}{'photographs flagged':>22}{'digits flagged':>18}")
 for name in normal:
     line = f"{name:<16}{auroc(normal[name], strange[name]):>8.3f}"
-    if name in detectors:
-        offset = detectors[name].offset_
-        for scores, width in ((normal[name], 22), (strange[name], 18)):
-            line += f"{np.mean(-scores < offset):>{width}.1%}"
+    for scores, width in ((normal[name], 22), (strange[name], 18)):
+        line += f"{np.mean(-scores < detectors[name].offset_):>{width}.1%}"
     print(line)
 
 # %%
@@ -71,20 +66,20 @@ for name in normal:
 # row of pictures is rebuilt from the layers above k only. Photographs stay what they are; digits
 # dissolve into photographs, and the ratio measures how much is lost.
 
-figure = plt.figure(figsize=(11, 7.2), layout="constrained")
+figure = plt.figure(figsize=(11, 7), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
 axes = top.subplots(1, 3)
-for ax, name, title in zip(axes, ("likelihood", "LLR ada"), ("Likelihood", "Likelihood ratio")):
+for ax, name in zip(axes, ("likelihood", "LLR>1")):
     low, high = np.quantile(np.concatenate([normal[name], strange[name]]), [0.002, 0.998])
     bins = np.linspace(low, high, 45)
     ax.hist(normal[name], bins, density=True, alpha=0.6, label="photographs (normal)")
     ax.hist(strange[name], bins, density=True, alpha=0.6, label="digits (strange)")
     ax.axvline(-detectors[name].offset_, color="black", lw=1, ls="--", label="threshold, fpr=0.05")
-    ax.set(title=f"{title}: AUROC {auroc(normal[name], strange[name]):.3f}", yticks=[])
+    ax.set(title=f"{name}: AUROC {auroc(normal[name], strange[name]):.3f}", yticks=[])
     ax.set_xlabel("OOD score (nats): the higher, the stranger")
 axes[0].legend(frameon=False, fontsize=8)
 is_strange = np.repeat([0, 1], [len(X_test), len(digits)])
-for name in ("likelihood", "IsolationForest", "LLR>1", "LLR ada"):
+for name in detectors:
     scores = np.concatenate([normal[name], strange[name]])
     RocCurveDisplay.from_predictions(is_strange, scores, name=name, ax=axes[2])
 axes[2].plot([0, 1], [0, 1], color="grey", lw=0.8, ls=":")
@@ -92,8 +87,10 @@ axes[2].set(title="ROC", xlabel="photographs flagged", ylabel="digits flagged")
 axes[2].legend(fontsize=8, loc="lower right")
 
 n_shown = 9
-pictures = np.concatenate([X_test[:n_shown], digits[:n_shown]])
-rows = {"input": pictures} | {f"from z > {k}": model.reconstruct(pictures, k=k) for k in range(3)}
+contrast = X_test.std(axis=(1, 2)).argsort()[::-1]  # a tile of plain sky is no picture
+pictures = np.concatenate([X_test[contrast[: 2 * n_shown : 2]], digits[:n_shown]])
+rows = {"input": pictures}
+rows |= {f"from z > {k}": model.reconstruct(pictures, k=k) for k in range(3)}
 grid = bottom.subplots(len(rows), 2 * n_shown)
 for line, (label, images) in zip(grid, rows.items()):
     for ax, image in zip(line, images):
