@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "fork_rng"]
 
 
 class Noise:
@@ -80,6 +81,14 @@ class Noise:
             generator = torch.Generator().manual_seed(_derive(entropy))
             self._drawn[key] = draw((1, *shape[1:]), generator=generator).to(self.device)
         return self._drawn[key].expand(shape)
+
+
+@contextmanager
+def fork_rng(seed: int) -> Iterator[None]:
+    """Seed torch's global generators for the block, and put them back after it."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 def _derive(entropy: Sequence[int]) -> int:

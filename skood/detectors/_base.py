@@ -83,16 +83,24 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             # A cache can only hit if the split is the same again.
             fixed = self.random_state is None and self.memory is not None
             seed = draw_seed(0 if fixed else self.random_state)
-            self.model_, X = self._fit_model(X, seed)
-            if self._reference_fraction:
-                n_reference = max(1, int(self._reference_fraction * len(X)))
-                self._fit_reference(X[:n_reference])
-                X = X[n_reference:]
-            self.calibration_statistics_ = self._statistic(X)
-            scores = -self._combine(self.calibration_statistics_[:, None])
-            self.calibration_scores_ = np.sort(scores)
-            threshold(self.calibration_scores_, self.fpr)  # warns now if there are too few rows
+            model, X = self._fit_model(X, seed)
+        # From here on what was trained is kept: Ctrl-C while the threshold is being set leaves
+        # ``model_`` to be used in a FrozenEstimator.
+        vars(self).pop("calibration_scores_", None)  # that of the model before
+        self.model_ = model
+        self._calibrate(X)
         return self
+
+    def _calibrate(self, X):
+        """Set the reference and the threshold from normal rows that the model has not seen."""
+        if self._reference_fraction:
+            n_reference = max(1, int(self._reference_fraction * len(X)))
+            self._fit_reference(X[:n_reference])
+            X = X[n_reference:]
+        self.calibration_statistics_ = self._statistic(X)
+        scores = -self._combine(self.calibration_statistics_[:, None])
+        self.calibration_scores_ = np.sort(scores)
+        threshold(self.calibration_scores_, self.fpr)  # warns now if there are too few rows
 
     def _fit_model(self, X, seed):
         """The fitted model, and the rows left for calibration, in random order."""

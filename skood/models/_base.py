@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skood.core.batches import map_batches, resolve_device, to_array
 from skood.core.exceptions import CollapseWarning
-from skood.core.noise import Noise
+from skood.core.noise import Noise, fork_rng
 from skood.core.training import Trainer, train
 from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
 from skood.objectives import ELBO
@@ -108,14 +108,9 @@ class BaseGenerativeModel(
             X = check_rows(self, X, reset=True)
             self.data_kind_ = data_kind(X)
             self.seed_ = draw_seed(self.random_state)
-            with torch.random.fork_rng():
-                torch.manual_seed(self.seed_)
+            with fork_rng(self.seed_):
                 network = self._build_network(X, self.data_kind_)
-            objective = self.objective
-            if objective is None:
-                objective = self._default_objective(network)
-            if hasattr(objective, "check"):
-                objective.check(network.n_layers)
+            objective = self._checked_objective(network)
             self.history_, self.interrupted_ = train(
                 network,
                 objective,
@@ -136,7 +131,7 @@ class BaseGenerativeModel(
     def count_layers(self, X):
         """How many latent layers a fit on X would give; raises ValueError where `fit` would."""
         self._validate_params()
-        with torch.random.fork_rng():
+        with fork_rng(0):
             return self._build_network(X, data_kind(X)).n_layers
 
     def score_samples(self, X, *, n_importance_samples=1):
@@ -245,6 +240,16 @@ class BaseGenerativeModel(
         check_is_fitted(self)
         noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
         return self._map(X, lambda network, x: network.encode(x, noise)[-1].flatten(1), row_axis=0)
+
+    def _checked_objective(self, network):
+        if isinstance(self.objective, type):
+            name = self.objective.__name__
+            raise ValueError(f"objective must be an instance; got the class. Write {name}().")
+        if self.objective is None:
+            return self._default_objective(network)
+        if hasattr(self.objective, "check"):
+            self.objective.check(network.n_layers)
+        return self.objective
 
     def _default_objective(self, network):
         """What ``objective=None`` stands for."""

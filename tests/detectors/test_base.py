@@ -522,3 +522,19 @@ def test_an_interrupted_training_is_not_kept_in_the_cache(tmp_path):
     for _ in range(2):
         with pytest.warns(InterruptedFitWarning):
             detector.fit(easy_images(100))
+
+
+def test_ctrl_c_while_the_threshold_is_being_set_keeps_the_trained_model(monkeypatch):
+    detector = Likelihood(small(HVAE), random_state=0).fit(easy_images(100))
+    first = detector.model_
+
+    def interrupt(self, X):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Likelihood, "_statistic", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(easy_images(120))
+    assert detector.model_ is not first
+    assert detector.model_.score_samples(easy_images(3)).shape == (3,)
+    with pytest.raises(AttributeError, match="not fitted"):
+        _ = detector.offset_

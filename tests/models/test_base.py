@@ -10,10 +10,10 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
-from skood import HVAE, InterruptedFitWarning, Trainer, TrainingError
+from skood import ELBO, HVAE, InterruptedFitWarning, Trainer, TrainingError
 from skood.core.batches import to_tensor
 from skood.core.noise import Noise
-from skood.testing import easy_images
+from skood.testing import easy_images, small
 
 TABLE = np.random.default_rng(0).normal(5, [1, 20, 0.1, 3], (300, 4))
 IMAGES = easy_images(120)
@@ -304,3 +304,8 @@ def test_the_number_of_layers_is_known_before_the_fit():
     assert hvae().count_layers(TABLE) == 3
     with pytest.raises(ValueError, match="for tables"):
         hvae(network="mlp").count_layers(IMAGES)
+
+
+def test_an_objective_that_is_a_class_is_refused():
+    with pytest.raises(ValueError, match=r"got the class. Write ELBO\(\)"):
+        small(HVAE, objective=ELBO).fit(easy_images(20))
