@@ -21,7 +21,7 @@ class Likelihood(BaseDetector):
         Any generative model of skood; None is ``HVAE()``.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
-    n_importance_samples : int, default=1
+    n_importance_samples : int, default=8
         Samples of the latent variables in the bound, for models that have them.
     calibration_fraction : float in (0, 1), default=0.2
         Part of the rows kept out of training to set the threshold.
@@ -56,7 +56,7 @@ class Likelihood(BaseDetector):
         model=None,
         *,
         fpr=0.05,
-        n_importance_samples=1,
+        n_importance_samples=8,
         calibration_fraction=0.2,
         memory=None,
         random_state=None,

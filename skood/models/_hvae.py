@@ -42,8 +42,9 @@ class HVAE(BaseGenerativeModel):
         blocks at full resolution and weight normalisation, for a GPU. "auto" is the first or the
         second.
     width : int or "auto", default="auto"
-        Channels of the maps, or units of the hidden layers of an MLP. "auto" is 128 for "mlp",
-        32 for "patch" (whose vectors have 8 times as many units) and 64 for "resnet".
+        Channels of the maps, or units of the hidden layers of an MLP. "auto" is 128 for "mlp" (32
+        below 400 rows), 32 for "patch" (whose vectors have 8 times as many units) and 64 for
+        "resnet".
     likelihood : {"auto", "bernoulli", "gaussian", "discretized_logistic"}, default="auto"
         p(x | z). ``"bernoulli"`` binarises grey values at random; ``"discretized_logistic"`` has
         256 levels; ``"gaussian"`` has one learned standard deviation per feature. "auto" is the
@@ -141,6 +142,7 @@ class HVAE(BaseGenerativeModel):
             latent_dims=self.latent_dims,
             n_spatial_layers=self.n_spatial_layers,
             width=self.width,
+            n_rows=len(X),
         )
         return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, kind, X))
 

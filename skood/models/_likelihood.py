@@ -48,6 +48,8 @@ def _gaussian(X: np.ndarray) -> Gaussian:
     """Standardise each feature of a table, but images as a whole: pixels share one unit."""
     axis = 0 if X.ndim == 2 else None
     loc, scale = np.mean(X, axis=axis, dtype=np.float64), np.std(X, axis=axis, dtype=np.float64)
+    # Mostly constant features: one row in a thousand should not lie thirty deviations out.
+    scale = np.maximum(scale, np.ptp(X, axis=axis) / 10)
     # A constant feature has no scale of its own, up to rounding errors of its mean.
     scale = np.where(scale > 1e-12 * np.maximum(1e-20, np.abs(loc)), scale, 1.0)
     shape = (-1,) if X.ndim == 2 else (1, 1, 1)

@@ -100,9 +100,9 @@ class Gaussian(Likelihood):
         Values in one row.
     """
 
-    # A feature that the network predicts exactly would drive its standard deviation to zero and
-    # rule the density alone.
-    smallest_std = 0.01
+    # A network can learn the rare values of a feature by heart and drive its standard deviation to
+    # zero; one such value in a fresh row would then cost thousands of nats.
+    smallest_std = 0.1
     # An Adam step moves a parameter by about the learning rate, whatever its gradient: at 1e-3 it
     # would take thousands of steps to learn that one feature nearly follows from the others.
     log_std_speed = 10.0

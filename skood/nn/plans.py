@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
+
+import numpy as np
 
 from skood.nn.blocks import Shape
 
@@ -29,7 +30,7 @@ class Plan:
 
 
 def _mlp_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
-    stages = [((width,), (width,)) for _ in dims]
+    stages: list[tuple[Shape, Shape]] = [((width,), (width,)) for _ in dims]
     return Plan(shape, [(d,) for d in dims], stages, n_blocks=1, kernels=(3,))
 
 
@@ -39,7 +40,8 @@ def _patch_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int)
     sides = [math.ceil(side / patch) for side in shape[1:]]
     padded = (shape[0], *(patch * side for side in sides))
     features: Shape = (width, *sides)
-    stages, latents = [], []
+    stages: list[tuple[Shape, Shape]] = []
+    latents: list[Shape] = []
     for layer, dim in enumerate(dims):
         spatial = layer < n_spatial
         n_vectors = layer - n_spatial
@@ -54,7 +56,8 @@ def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int
     """Stride 2 in the first two stages; all features are maps (Havtorn et al. 2021, table 4)."""
     padded = (shape[0], *(4 * math.ceil(side / 4) for side in shape[1:]))
     features: Shape = (width, *padded[1:])
-    stages, latents = [], []
+    stages: list[tuple[Shape, Shape]] = []
+    latents: list[Shape] = []
     for layer, dim in enumerate(dims):
         stride = 2 if layer < 2 else 1
         above = (width, features[1] // stride, features[2] // stride)
@@ -75,10 +78,11 @@ def plan_network(
     latent_dims: Sequence[int] | str = "auto",
     n_spatial_layers: int | str = "auto",
     width: int | str = "auto",
+    n_rows: int,
 ) -> Plan:
-    """Shapes for rows of ``shape``, (features,) or (channels, height, width).
+    """Shapes for ``n_rows`` training rows of ``shape``, (features,) or (channels, height, width).
 
-    The parameters are those of `skood.HVAE`.
+    The other parameters are those of `skood.HVAE`.
 
     Raises
     ------
@@ -89,14 +93,14 @@ def plan_network(
     if network == "auto":
         network = "patch" if is_image else "mlp"
     if (network == "mlp") == is_image:
+        kinds = ("tables", "images") if is_image else ("images", "tables")
         raise ValueError(
-            f"network={network!r} is for {'tables' if is_image else 'images'}, but X has rows of "
-            f"shape {shape}. Use network='auto'."
+            f"network={network!r} is for {kinds[0]}, but X holds {kinds[1]}. Use network='auto'."
         )
-    if latent_dims == "auto":
+    if isinstance(latent_dims, str):  # "auto"
         latent_dims = (8, 16, 8) if is_image else (16, 8, 4)
     dims = tuple(latent_dims)
-    if not dims or not all(isinstance(dim, Integral) and dim > 0 for dim in dims):
+    if not dims or not all(isinstance(dim, (int, np.integer)) and dim > 0 for dim in dims):
         raise ValueError(
             "latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
             f"nearest to x; got {latent_dims!r}."
@@ -108,5 +112,7 @@ def plan_network(
             f"n_spatial_layers={n_spatial} is more than the {most} layers that can be maps here. "
             "Use n_spatial_layers='auto'."
         )
-    units = _WIDTHS[network] if width == "auto" else int(width)
-    return _PLANS[network](shape, dims, n_spatial, units)
+    if width == "auto":
+        # Wide layers learn so few rows by heart, see docs/results.md.
+        width = 32 if network == "mlp" and n_rows < 400 else _WIDTHS[network]
+    return _PLANS[network](shape, dims, n_spatial, int(width))

@@ -154,7 +154,7 @@ def test_the_density_is_largest_at_the_standard_deviation_of_the_errors():
 def test_the_standard_deviation_of_the_gaussian_has_a_floor():
     likelihood = gaussian()
     likelihood.raw_log_std.data.fill_(-1e3)
-    assert likelihood.std().tolist() == [0.01] * 3
+    assert likelihood.std().tolist() == [0.1] * 3
 
 
 @pytest.mark.parametrize("value", [1e6, 1e30, -1e38])
