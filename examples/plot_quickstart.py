@@ -45,7 +45,7 @@ detectors = {
     "LLR max": HierarchicalLLR(k="max"),
 }
 for detector in detectors.values():
-    detector.set_params(model=FrozenEstimator(model)).fit(X_calibration)
+    detector.set_params(model=FrozenEstimator(model), random_state=0).fit(X_calibration)
 
 # %%
 # AUROC is 0.5 for a guess and 1 for a perfect detector. ``predict`` calls at most about one in

@@ -41,8 +41,8 @@ for name, (X, y, strange_classes) in data.items():
     model = FrozenEstimator(HVAE(random_state=0).fit(X_fit))
     detectors = {
         "IsolationForest": IsolationForest(random_state=0).fit(X_train),
-        "Likelihood": Likelihood(model).fit(X_calibration),
-        "HierarchicalLLR": HierarchicalLLR(model).fit(X_calibration),
+        "Likelihood": Likelihood(model, random_state=0).fit(X_calibration),
+        "HierarchicalLLR": HierarchicalLLR(model, random_state=0).fit(X_calibration),
     }
     results[name] = {
         method: auroc(-detector.score_samples(X_test), -detector.score_samples(X[strange]))
