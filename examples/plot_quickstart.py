@@ -77,7 +77,7 @@ for ax, name in zip(axes, ("likelihood", "LLR>1")):
     ax.axvline(-detectors[name].offset_, color="black", lw=1, ls="--", label="threshold, fpr=0.05")
     ax.set(title=f"{name}: AUROC {auroc(normal[name], strange[name]):.3f}", yticks=[])
     ax.set_xlabel("OOD score (nats): the higher, the stranger")
-axes[0].legend(frameon=False, fontsize=8)
+axes[1].legend(frameon=False, fontsize=8, loc="upper right")
 is_strange = np.repeat([0, 1], [len(X_test), len(digits)])
 for name in detectors:
     scores = np.concatenate([normal[name], strange[name]])

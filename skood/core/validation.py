@@ -82,7 +82,7 @@ def _integers_to_bytes(X: Any) -> Any:
 def _raise_shape(estimator: Any, shape: Sequence[int]) -> None:
     raise ValueError(
         f"X has shape {tuple(shape)}, but {type(estimator).__name__} was fitted on rows of shape "
-        f"{estimator.input_shape_}. Give X of shape {('n', *estimator.input_shape_)}: resize or "
+        f"{estimator.input_shape_}. Give rows of that shape: resize or "
         "transpose the images, or fit again."
     )
 
