@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from skood.core.noise import Noise
 from skood.core.terms import Terms
 
-__all__ = ["Network", "Objective", "Progress"]
+__all__ = ["LatentNetwork", "Network", "Objective", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,21 @@ class Network(Protocol):
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         """Draw ``n`` rows from the model, on the scale of the data."""
+        ...
+
+
+@runtime_checkable
+class LatentNetwork(Network, Protocol):
+    """A network with latent layers that can be looked into: optional, for those that have them."""
+
+    latent_shapes: Sequence[tuple[int, ...]]
+
+    def encode(self, x: Tensor, noise: Noise) -> Sequence[Tensor]:
+        """Means of q for every layer, layer 1 first, shapes (n, units, ...)."""
+        ...
+
+    def reconstruct(self, x: Tensor, noise: Noise, prior_layers: Collection[int]) -> Tensor:
+        """Mean of x given the means of q, and those of the prior in ``prior_layers``."""
         ...
 
 

@@ -1,0 +1,38 @@
+"""Write docs/api.md: every public name of skood, found by walking the package."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+MODULES = {
+    "skood.detectors": "Detectors",
+    "skood.models": "Models",
+    "skood.objectives": "Objectives",
+    "skood.scores.bounds": "Bounds, from log importance weights",
+    "skood.scores.ratios": "Likelihood ratios, from bounds",
+    "skood.calibration": "Thresholds and p-values",
+    "skood.metrics": "Metrics",
+    "skood.datasets": "Data sets",
+    "skood.testing": "For writing models and detectors",
+}
+
+
+def page() -> str:
+    """The text of docs/api.md."""
+    lines = ["# API", "", "`help(name)` shows shapes, units, errors, and paper and equation."]
+    for name, title in MODULES.items():
+        module = importlib.import_module(name)
+        lines += ["", f"## {title}", "", f"`{name}`", "", "| name | |", "| --- | --- |"]
+        for public in module.__all__:
+            thing = getattr(module, public)
+            summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
+            if not callable(thing):
+                summary = "A list of functions."
+            lines.append(f"| `{public}` | {summary.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("api.md").write_text(page())

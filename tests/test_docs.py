@@ -1,0 +1,26 @@
+"""The documentation keeps up with the code."""
+
+import importlib.util
+from pathlib import Path
+
+import skood
+
+DOCS = Path(skood.__file__).parents[1] / "docs"
+
+
+def build_api():
+    spec = importlib.util.spec_from_file_location("build_api", DOCS / "build_api.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_api_page_is_the_one_that_build_api_writes():
+    assert (DOCS / "api.md").read_text() == build_api().page(), "run python docs/build_api.py"
+
+
+def test_every_model_detector_and_objective_is_on_the_api_page():
+    text = (DOCS / "api.md").read_text()
+    modules = (skood.models, skood.detectors, skood.objectives)
+    missing = [n for module in modules for n in module.__all__ if f"| `{n}` |" not in text]
+    assert missing == []
