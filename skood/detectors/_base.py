@@ -18,6 +18,8 @@ from skood.models import HVAE
 
 __all__ = ["BaseDetector"]
 
+_NOT_SCORING = {"model", "fpr", "calibration_fraction", "memory", "random_state"}
+
 
 class BaseDetector(OutlierMixin, BaseEstimator):
     """Base of the detectors.
@@ -36,6 +38,8 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         `score_samples` of the normal rows kept out of training, in ascending order.
     calibration_statistics_ : ndarray of shape (n_calibration,), float64
         The number from which scores of rows and groups are made, in random order.
+    calibrated_with_ : dict
+        The parameters, such as ``k``, that the threshold was set for.
     offset_ : float
         The threshold of `score_samples` for the present ``fpr``: ``set_params(fpr=...)`` moves it
         without a new fit.
@@ -91,8 +95,23 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         self._calibrate(X)
         return self
 
+    def _scoring_parameters(self):
+        """Parameters on which scores depend, apart from the model: they are fixed by `fit`."""
+        parameters = self.get_params(deep=False)
+        return {name: parameters[name] for name in parameters if name not in _NOT_SCORING}
+
+    def _check_scoring_parameters(self):
+        for name, value in self._scoring_parameters().items():
+            if value != self.calibrated_with_[name]:
+                raise ValueError(
+                    f"{name} was changed from {self.calibrated_with_[name]!r} to {value!r} after "
+                    "the threshold had been set for the former. Call fit again; with memory= or a "
+                    "FrozenEstimator that trains nothing. Only fpr may change without a new fit."
+                )
+
     def _calibrate(self, X):
         """Set the reference and the threshold from normal rows that the model has not seen."""
+        self.calibrated_with_ = self._scoring_parameters()
         if self._reference_fraction:
             n_reference = max(1, int(self._reference_fraction * len(X)))
             self._fit_reference(X[:n_reference])
@@ -162,6 +181,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         `score_samples` is its negative.
         """
         check_is_fitted(self)
+        self._check_scoring_parameters()
         X = check_rows(self, X, reset=False)
         return self._combine(self._statistic(X)[:, None])
 
@@ -213,6 +233,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             The higher, the more OOD.
         """
         check_is_fitted(self)
+        self._check_scoring_parameters()
         X = check_rows(self, X, reset=False)
         if not isinstance(group_size, Integral) or group_size < 1 or len(X) % group_size:
             raise ValueError(

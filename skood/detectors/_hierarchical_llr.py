@@ -44,7 +44,7 @@ class HierarchicalLLR(BaseDetector):
         Whether layers taken from the prior are its mean, as in the code of Havtorn et al., or a
         sample, as in their eq. 5. Means separate better at few samples.
     calibration_fraction : float in (0, 1), default=0.2
-        Part of the rows kept out of training to set the threshold.
+        Part of the rows kept out of training to set the threshold. Not used with `FrozenEstimator`.
     memory : str, joblib.Memory or None, default=None
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`: other values of ``k`` or
         ``fpr`` on the same rows then train nothing.
@@ -54,6 +54,8 @@ class HierarchicalLLR(BaseDetector):
 
     Attributes
     ----------
+    reference_ratios_ : ndarray of shape (n_layers - 1, n_reference)
+        LLR>k of the normal rows that ``k="max"`` refers to, nats: half of the calibration rows.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `BaseDetector`.
 

@@ -11,6 +11,7 @@ from skood.scores.ratios import (
     most_significant_ratio,
     optimal_likelihood_ratio,
 )
+from skood.testing import easy_images, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 
@@ -103,3 +104,12 @@ def test_a_number_of_layers_computes_the_two_bounds_that_it_needs(frozen_column_
     monkeypatch.setattr(type(frozen_column_model), "bounds", spy)
     detect(frozen_column_model, np.random.default_rng(0).normal(size=(40, 2)), 2)
     assert asked == [(0, 2)]
+
+
+def test_another_k_after_fit_is_refused_instead_of_scored_against_the_old_threshold():
+    X = easy_images(150)
+    detector = small(HierarchicalLLR, k=1, random_state=0).fit(X).set_params(k="max")
+    with pytest.raises(ValueError, match=r"k was changed from 1 to 'max'.*Call fit again"):
+        detector.predict(X)
+    detector.set_params(k=1, fpr=0.2)
+    assert detector.predict(X).shape == (150,)
