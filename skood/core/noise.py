@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 __all__ = ["Noise", "fork_rng"]
+
+_Drawn = dict[tuple[Callable[..., Tensor], str, tuple[int, ...]], Tensor]
 
 
 class Noise:
@@ -39,14 +42,24 @@ class Noise:
         self.seed = tuple(np.atleast_1d(np.asarray(seed, dtype=np.int64)).tolist())
         self.device = torch.device(device)
         self.shared = shared
-        self._data_seed = self.seed
         self._generator = torch.Generator(self.device).manual_seed(_derive(self.seed))
-        self._drawn: dict[tuple[Callable[..., Tensor], str, tuple[int, ...]], Tensor] = {}
+        self._pinned = shared
+        self._drawn: _Drawn = {}
+        self._data: Noise = self
+
+    def pinned(self) -> Noise:
+        """Noise per row that draws each name once: several passes see the same latents and x."""
+        noise = copy.copy(self)
+        noise._pinned, noise._drawn, noise._data = True, {}, noise
+        return noise
 
     def sample(self, index: int) -> Noise:
-        """Shared noise for one importance sample: other latents, but the same `dither`."""
-        noise = Noise((*self.seed, index), self.device, shared=True)
-        noise._data_seed = self._data_seed
+        """The noise of one importance sample: other latents, but the same `dither`.
+
+        Of shared or pinned noise.
+        """
+        noise = copy.copy(self)
+        noise.seed, noise._drawn = (*self.seed, index), {}
         return noise
 
     def dither(self, shape: Sequence[int]) -> Tensor:
@@ -55,7 +68,7 @@ class Noise:
         All importance samples of a row must see one and the same x: a mean of p(x | z) over
         several x is no bound of anything.
         """
-        return self._draw(torch.rand, "x", tuple(shape), self._data_seed)
+        return self._data._draw(torch.rand, "x", tuple(shape))
 
     def normal(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers; ``shape[0]`` counts rows."""
@@ -65,22 +78,20 @@ class Noise:
         """Numbers uniform on [0, 1); ``shape[0]`` counts rows."""
         return self._draw(torch.rand, name, tuple(shape))
 
-    def _draw(
-        self,
-        draw: Callable[..., Tensor],
-        name: str,
-        shape: tuple[int, ...],
-        seed: tuple[int, ...] | None = None,
-    ) -> Tensor:
+    def _draw(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+        if not self._pinned:
+            return draw(shape, generator=self._generator, device=self.device)
+        key = (draw, name, shape[1:] if self.shared else shape)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw_once(draw, name, shape)
+        return self._drawn[key].expand(shape)
+
+    def _draw_once(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
         if not self.shared:
             return draw(shape, generator=self._generator, device=self.device)
-        key = (draw, name, shape[1:])
-        if key not in self._drawn:
-            # Drawn on the CPU so that a score does not depend on the device's generator.
-            entropy = (*(seed or self.seed), zlib.crc32(name.encode()))
-            generator = torch.Generator().manual_seed(_derive(entropy))
-            self._drawn[key] = draw((1, *shape[1:]), generator=generator).to(self.device)
-        return self._drawn[key].expand(shape)
+        # Drawn on the CPU so that a score does not depend on the device's generator.
+        generator = torch.Generator().manual_seed(_derive((*self.seed, zlib.crc32(name.encode()))))
+        return draw((1, *shape[1:]), generator=generator).to(self.device)
 
 
 @contextmanager

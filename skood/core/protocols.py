@@ -59,7 +59,8 @@ class Network(Protocol):
     ) -> Terms:
         """One pass; the layers in ``prior_layers`` come from the prior, the others from q.
 
-        ``prior_mean`` takes the mean of the prior there, instead of a sample of it.
+        ``prior_mean`` takes the mean of the prior there, instead of a sample of it; where q of the
+        other layers depends on these, it then sees their means under q instead of samples.
         """
         ...
 
@@ -78,8 +79,13 @@ class LatentNetwork(Network, Protocol):
         """Means of q for every layer, layer 1 first, shapes (n, units, ...)."""
         ...
 
-    def reconstruct(self, x: Tensor, noise: Noise, prior_layers: Collection[int]) -> Tensor:
-        """Mean of x given the means of q, and those of the prior in ``prior_layers``."""
+    def reconstruct(
+        self, x: Tensor, noise: Noise, prior_layers: Collection[int], mean: bool = True
+    ) -> Tensor:
+        """Mean of x given the latents: the means of q, and of the prior in ``prior_layers``.
+
+        Or samples of them where ``mean`` is False.
+        """
         ...
 
 

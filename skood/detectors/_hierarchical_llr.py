@@ -6,13 +6,18 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
+from skood.core.validation import check_rows
 from skood.detectors._base import BaseDetector
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
+    information_ratios,
+    layer_contributions,
     likelihood_ratios,
     most_significant_ratio,
     optimal_likelihood_ratio,
+    standardised_ratios,
 )
 
 __all__ = ["HierarchicalLLR"]
@@ -36,6 +41,10 @@ class HierarchicalLLR(BaseDetector):
         al. 2021, section 5); ``"ada"`` sums over all of them, weighted by the information lost at
         each (Li et al. 2022, eq. 11); ``"opt"`` takes the one at which most is lost (their
         appendix L).
+    l : int or None, default=None
+        With an integer ``k``: the layers from l on come from the prior in the bound that the ratio
+        starts from, which makes it LLR>k<l = L<l - L>k (Havtorn et al. 2021, eq. 21) and looks for
+        what is strange in the layers below l only. 2 to n_layers; None is the ordinary bound, LLR>k.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=8
@@ -82,6 +91,7 @@ class HierarchicalLLR(BaseDetector):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDetector._parameter_constraints,
         "k": [Interval(Integral, 1, None, closed="left"), StrOptions({"ada", "opt", "max"})],
+        "l": [Interval(Integral, 2, None, closed="left"), None],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "below": [StrOptions({"mean", "sample"})],
     }
@@ -91,6 +101,7 @@ class HierarchicalLLR(BaseDetector):
         model=None,
         k="max",
         *,
+        l=None,
         fpr=0.05,
         n_importance_samples=8,
         below="mean",
@@ -100,6 +111,7 @@ class HierarchicalLLR(BaseDetector):
     ):
         self.model = model
         self.k = k
+        self.l = l
         self.fpr = fpr
         self.n_importance_samples = n_importance_samples
         self.below = below
@@ -117,6 +129,13 @@ class HierarchicalLLR(BaseDetector):
             raise ValueError(
                 f"k={self.k} is out of range: {name} has {n_layers} latent layers, so k must be "
                 f"from 1 to {n_layers - 1}, or 'ada', 'opt' or 'max'."
+            )
+        if self.l is not None and not isinstance(self.k, Integral):
+            raise ValueError(f"l={self.l} needs an integer k; got k={self.k!r}. Use l=None.")
+        if self.l is not None and self.l > n_layers:
+            raise ValueError(
+                f"l={self.l} is out of range: {name} has {n_layers} latent layers, so l must be "
+                f"from 2 to {n_layers}, or None."
             )
 
     @property
@@ -136,10 +155,40 @@ class HierarchicalLLR(BaseDetector):
             return most_significant_ratio(likelihood_ratios(bounds), self.reference_ratios_)
         return likelihood_ratios(bounds)[-1]
 
-    def _bounds(self, X):
+    def score_layers(self, X):
+        """Where a row is strange: what each latent layer adds to the ratio.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+
+        Returns
+        -------
+        ndarray of shape (n, n_layers - 1), float64
+            Column k - 1 is LLR>k - LLR>k-1 in nats, what is lost when layer k comes from the prior
+            as well: the higher, the stranger is what that layer holds. With ``k="ada"`` it has its
+            weight, and a row adds up to its `ood_score`; with an integer k and ``l=None`` the
+            first k columns do. With ``k="max"`` it is instead the distance of LLR>k from its median
+            on normal rows, in standard deviations and with its sign; `ood_score` is the largest.
+        """
+        check_is_fitted(self)
+        self._check_scoring_parameters()
+        X = check_rows(self, X, reset=False)
+        bounds, nll = self._bounds(X, every_layer=True)
+        if self.k == "max":
+            return standardised_ratios(likelihood_ratios(bounds), self.reference_ratios_).T
+        weights = information_ratios(nll) if self.k == "ada" else 1.0
+        return (weights * layer_contributions(bounds)).T
+
+    def _bounds(self, X, every_layer=False):
+        prior_layers = None
+        if isinstance(self.k, Integral) and not every_layer:
+            n_layers = self.model_.network_.n_layers
+            first = () if self.l is None else range(self.l, n_layers + 1)
+            prior_layers = [first, range(1, self.k + 1)]
         return self.model_.bounds(
             X,
             n_importance_samples=self.n_importance_samples,
             prior_mean=self.below == "mean",
-            layers=(0, self.k) if isinstance(self.k, Integral) else None,
+            prior_layers=prior_layers,
         )

@@ -1,5 +1,9 @@
 """Generative models: density estimators in the manner of scikit-learn's GaussianMixture."""
 
+from skood.models._biva import BIVA
 from skood.models._hvae import HVAE
+from skood.models._ladder_vae import LadderVAE
+from skood.models._sere_vae import SeReVAE
+from skood.models._vae import VAE
 
-__all__ = ["HVAE"]
+__all__ = ["BIVA", "HVAE", "VAE", "LadderVAE", "SeReVAE"]

@@ -149,55 +149,64 @@ class BaseGenerativeModel(
             Nats; the higher, the more likely. Of a density in the units of X for real data, of a
             probability for images. A row's value does not depend on the rows beside it.
         """
-        return self.bounds(X, n_importance_samples=n_importance_samples, layers=(0,))[0][0]
+        bounds, _ = self.bounds(X, n_importance_samples=n_importance_samples, prior_layers=[()])
+        return bounds[0]
 
-    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, layers=None):
-        """The bounds L>k, in which the k layers nearest to x come from the prior.
+    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, prior_layers=None):
+        """Lower bounds of log p(x) in which some latent layers come from the prior.
 
         Parameters
         ----------
         X : array-like of shape (n, ...)
         n_importance_samples : int, default=1
+            Time is proportional to it, memory does not depend on it.
         prior_mean : bool, default=True
             Whether those layers take the mean of the prior, or a sample of it.
-        layers : sequence of int, default=None
-            The values of k; None is 0, ..., n_layers - 1.
+        prior_layers : sequence of collections of int, default=None
+            For each bound the layers that come from the prior, layer 1 being nearest to x. None is
+            L>k for k = 0, ..., n_layers - 1, that is ``[(), (1,), (1, 2), ...]``. L<l of a model
+            with three layers is ``(2, 3)`` for l = 2 and ``(3,)`` for l = 3.
 
         Returns
         -------
-        bounds : ndarray of shape (len(layers), n), float64
-            L>k in nats, the higher, the more likely; L>0 is the ordinary bound.
-        nll : ndarray of shape (len(layers), n), float64
-            -log p(x | z>k) in nats, mean over the samples, counted from the largest value that
+        bounds : ndarray of shape (len(prior_layers), n), float64
+            In nats, the higher, the more likely; ``()`` gives the ordinary bound.
+        nll : ndarray of shape (len(prior_layers), n), float64
+            -log p(x | z) in nats, mean over the samples, counted from the largest value that
             the likelihood can take: never negative, 0 for a perfect reconstruction.
 
         Notes
         -----
-        Havtorn et al. 2021, eq. 5 and appendix D. The equation samples z<=k from the prior; their
+        L>k is eq. 5 of Havtorn et al. 2021. The equation samples z<=k from the prior; their
         code, and the default here, takes the mean, which separates better at few samples but is
-        no strict bound any more. All bounds of a row see the same binarised x and the same noise.
+        no strict bound any more (their appendix D). L<l is their eq. 20, without its factor
+        p(z<l), which would count those layers twice: log p(x | z) + log p(z<l | z>=l) -
+        log q(z<l | x), with z>=l from the prior. All bounds of a row see the same binarised x and
+        the same noise.
         """
         check_is_fitted(self)
-        n_layers = self.network_.n_layers
-        layers = range(max(1, n_layers)) if layers is None else layers
-        for k in layers:
-            self._check_layer("layers", k, max(0, n_layers - 1))
+        if prior_layers is None:
+            prior_layers = [range(1, k + 1) for k in range(max(1, self.network_.n_layers))]
+        for layers in prior_layers:
+            for layer in layers:
+                self._check_layer("prior_layers", layer, 1, self.network_.n_layers)
         if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
             raise ValueError(
                 f"n_importance_samples must be a positive integer; got {n_importance_samples!r}."
             )
-        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
-        samples = [noise.sample(s) for s in range(n_importance_samples)]
+        noise = self._scoring_noise()
+
+        def log_weights(network, x, layers, log_px):
+            for s in range(n_importance_samples):
+                terms = network.terms(x, noise.sample(s), layers, prior_mean)
+                log_px += terms.log_px.double().cpu().numpy()
+                yield terms.log_weight.double().cpu().numpy()
 
         def bounds_of_batch(network, x):
-            result = np.empty((2, len(layers), len(x)))
-            for row, k in enumerate(layers):
-                below = range(1, k + 1)
-                terms = [network.terms(x, sample, below, prior_mean) for sample in samples]
-                weights = torch.stack([t.log_weight for t in terms]).double().cpu().numpy()
-                log_px = torch.stack([t.log_px for t in terms]).double().cpu().numpy()
-                result[0, row] = importance_weighted_bound(weights)
-                result[1, row] = network.max_log_px - log_px.mean(0)
+            result = np.zeros((2, len(prior_layers), len(x)))
+            for bound, log_px, layers in zip(*result, prior_layers, strict=True):
+                bound[:] = importance_weighted_bound(log_weights(network, x, layers, log_px))
+                log_px[:] = network.max_log_px - log_px / n_importance_samples
             return result
 
         bounds, nll = self._map(X, bounds_of_batch)
@@ -226,20 +235,69 @@ class BaseGenerativeModel(
             Mean of p(x | z>k), shape and scale of X (Havtorn et al. 2021, figure 1).
         """
         check_is_fitted(self)
-        self._check_layer("k", k, self.network_.n_layers - 1)
-        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
+        self._check_layer("k", k, 0, self.network_.n_layers - 1)
+        return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), mean=True)
+
+    def partial_sample(self, X, *, k, n_samples=1, random_state=None):
+        """What the model imagines given only what the layers above k know of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        k : int in [0, n_layers]
+            z>k is drawn from q(z>k | x) and the k layers nearest to x from the prior, which is
+            that of the model alone for k = n_layers.
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n, ...), float64
+            Means of p(x | z), on the scale of X (Li et al. 2022, figures 2 and 8).
+        """
+        check_is_fitted(self)
+        self._check_layer("k", k, 0, self.network_.n_layers)
+        seed, layers = draw_seed(random_state), range(1, k + 1)
+        noises = [
+            Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)
+        ]
+        return np.stack([self._reconstruct(X, layers, noise, mean=False) for noise in noises])
+
+    def _reconstruct(self, X, prior_layers, noise, mean):
         shape = self.input_shape_
 
-        def mean(network, x):
-            return to_array(network.reconstruct(x, noise, range(1, k + 1)), shape)
+        def rebuilt(network, x):
+            return to_array(network.reconstruct(x, noise, prior_layers, mean), shape)
 
-        return self._map(X, mean, row_axis=0)
+        return self._map(X, rebuilt, row_axis=0)
+
+    def encode(self, X):
+        """Means of q of every latent layer, layer 1 (nearest to x) first.
+
+        Returns
+        -------
+        list of ndarrays of shapes (n, units) or (n, channels, height, width), float64
+        """
+        check_is_fitted(self)
+        noise = self._scoring_noise()
+        shapes = self.network_.latent_shapes
+
+        def all_layers(network, x):
+            return torch.cat([z.flatten(1) for z in network.encode(x, noise)], dim=1)
+
+        joined = self._map(X, all_layers, row_axis=0)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        parts = np.split(joined, ends, axis=1)
+        return [z.reshape(len(z), *shape) for z, shape in zip(parts, shapes, strict=True)]
 
     def transform(self, X):
         """Means of the top latent layer, shape (n, latent units), float64."""
         check_is_fitted(self)
-        noise = Noise([self.seed_, 5], resolve_device(self.device), shared=True)
-        return self._map(X, lambda network, x: network.encode(x, noise)[-1].flatten(1), row_axis=0)
+        return self.encode(X)[-1].reshape(-1, self._n_features_out)
+
+    def _scoring_noise(self):
+        """The same for all rows and all calls: a score is a fixed function of its row."""
+        return Noise([self.seed_, 5], resolve_device(self.device), shared=True)
 
     def _checked_objective(self, network):
         if isinstance(self.objective, type):
@@ -253,17 +311,17 @@ class BaseGenerativeModel(
 
     def _default_objective(self, network):
         """What ``objective=None`` stands for."""
-        return ELBO()
+        return ELBO(free_bits=0.0)
 
     @property
     def _n_features_out(self):
         """Columns of `transform`; for ``get_feature_names_out``."""
         return math.prod(self.network_.latent_shapes[-1])
 
-    def _check_layer(self, name, value, largest):
-        if not isinstance(value, Integral) or not 0 <= value <= largest:
+    def _check_layer(self, name, value, smallest, largest):
+        if not isinstance(value, Integral) or not smallest <= value <= largest:
             raise ValueError(
-                f"{name} must be an integer from 0 to {largest}, since this "
+                f"{name} must be an integer from {smallest} to {largest}, since this "
                 f"{type(self).__name__} has {self.network_.n_layers} latent layers; got {value!r}."
             )
 

@@ -8,9 +8,22 @@ import numpy as np
 import torch
 
 from skood.core.validation import channel_axis
-from skood.nn.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian, Likelihood
+from skood.nn.likelihoods import (
+    Bernoulli,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    Gaussian,
+    Likelihood,
+)
 
-__all__ = ["build_likelihood", "row_shape"]
+__all__ = ["LIKELIHOODS", "build_likelihood", "row_shape"]
+
+_OF_PIXELS = {
+    "bernoulli": Bernoulli,
+    "discretized_logistic": DiscretizedLogistic,
+    "discretized_logistic_mixture": DiscretizedLogisticMixture,
+}
+LIKELIHOODS = ("gaussian", *_OF_PIXELS)
 
 
 def row_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -31,8 +44,9 @@ def build_likelihood(name: str, kind: str, X: np.ndarray) -> Likelihood:
         If a likelihood of pixels is asked for and the values are none.
     """
     if name == "auto":
-        grey = row_shape(X.shape[1:])[0] == 1
-        name = "gaussian" if kind == "real" else "bernoulli" if grey else "discretized_logistic"
+        colour = row_shape(X.shape[1:])[0] > 1
+        pixels = "discretized_logistic_mixture" if colour else "bernoulli"
+        name = "gaussian" if kind == "real" else pixels
     if name == "gaussian":
         return _gaussian(X)
     if kind == "real" and (X.min() < 0 or X.max() > 1):
@@ -40,8 +54,11 @@ def build_likelihood(name: str, kind: str, X: np.ndarray) -> Likelihood:
             f"likelihood={name!r} needs uint8 values, or values in [0, 1]; X is {X.dtype} with "
             f"values from {X.min():.4g} to {X.max():.4g}. Rescale X, or use likelihood='gaussian'."
         )
-    likelihood = {"bernoulli": Bernoulli, "discretized_logistic": DiscretizedLogistic}[name]
-    return likelihood(scale=255.0 if kind == "bytes" else 1.0)
+    if name == "discretized_logistic_mixture" and X.ndim == 2:
+        raise ValueError(
+            f"likelihood={name!r} is for images, but X holds a table. Use 'discretized_logistic'."
+        )
+    return _OF_PIXELS[name](scale=255.0 if kind == "bytes" else 1.0)
 
 
 def _gaussian(X: np.ndarray) -> Gaussian:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-__all__ = ["GaussianHead", "gaussian", "standard_normal"]
+__all__ = ["GaussianHead", "gaussian"]
 
 # Keeps log densities finite for inputs far from anything seen in training.
 _SMALLEST_STD = 1e-3
@@ -34,11 +33,6 @@ def gaussian(parameters: Tensor) -> Normal:
     mean, raw = parameters.chunk(2, dim=1)
     std = F.softplus(raw, beta=math.log(2)).clamp(min=_SMALLEST_STD)
     return Normal(mean, std, validate_args=False)
-
-
-def standard_normal(like: Tensor) -> Normal:
-    """N(0, 1) for every unit of ``like``."""
-    return Normal(torch.zeros_like(like), torch.ones_like(like), validate_args=False)
 
 
 class GaussianHead(nn.Sequential):

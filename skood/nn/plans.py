@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skood.nn.blocks import Shape
 
-__all__ = ["Plan", "plan_network"]
+__all__ = ["Plan", "check_latent_dims", "plan_network"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Plan:
     n_blocks: int
     kernels: tuple[int, ...]
     normalise: bool = False
+
+    def stage_options(self, index: int) -> dict[str, Any]:
+        """Keyword arguments of the `Stage` below layer ``index + 1``."""
+        kernel = self.kernels[min(index, len(self.kernels) - 1)]
+        return {"n_blocks": self.n_blocks, "kernel": kernel, "normalise": self.normalise}
 
 
 def _mlp_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
@@ -52,14 +58,17 @@ def _patch_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int)
     return Plan(padded, latents, stages, n_blocks=1, kernels=(3,))
 
 
-def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int) -> Plan:
-    """Stride 2 in the first two stages; all features are maps (Havtorn et al. 2021, table 4)."""
-    padded = (shape[0], *(4 * math.ceil(side / 4) for side in shape[1:]))
+def _resnet_plan(
+    shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int, strides: Sequence[int] = (2, 2)
+) -> Plan:
+    """Maps at full resolution, halved by the given stages (Havtorn et al. 2021, table 4)."""
+    strides = [*strides, *(1 for _ in dims)][: len(dims)]
+    factor = math.prod(strides)
+    padded = (shape[0], *(factor * math.ceil(side / factor) for side in shape[1:]))
     features: Shape = (width, *padded[1:])
     stages: list[tuple[Shape, Shape]] = []
     latents: list[Shape] = []
-    for layer, dim in enumerate(dims):
-        stride = 2 if layer < 2 else 1
+    for layer, (dim, stride) in enumerate(zip(dims, strides, strict=True)):
         above = (width, features[1] // stride, features[2] // stride)
         stages.append((features, above))
         latents.append((dim, *above[1:]) if layer < n_spatial else (dim,))
@@ -67,7 +76,6 @@ def _resnet_plan(shape: Shape, dims: tuple[int, ...], n_spatial: int, width: int
     return Plan(padded, latents, stages, n_blocks=2, kernels=(5, 3), normalise=True)
 
 
-_PLANS = {"mlp": _mlp_plan, "patch": _patch_plan, "resnet": _resnet_plan}
 _WIDTHS = {"mlp": 128, "patch": 32, "resnet": 64}
 
 
@@ -79,10 +87,12 @@ def plan_network(
     n_spatial_layers: int | str = "auto",
     width: int | str = "auto",
     n_rows: int,
+    strides: Sequence[int] = (2, 2),
 ) -> Plan:
     """Shapes for ``n_rows`` training rows of ``shape``, (features,) or (channels, height, width).
 
-    The other parameters are those of `skood.HVAE`.
+    The other parameters are those of `skood.HVAE`; ``strides`` are those of the stages of
+    "resnet", 1 where they end.
 
     Raises
     ------
@@ -97,14 +107,7 @@ def plan_network(
         raise ValueError(
             f"network={network!r} is for {kinds[0]}, but X holds {kinds[1]}. Use network='auto'."
         )
-    if isinstance(latent_dims, str):  # "auto"
-        latent_dims = (8, 16, 8) if is_image else (16, 8, 4)
-    dims = tuple(latent_dims)
-    if not dims or not all(isinstance(dim, (int, np.integer)) and dim > 0 for dim in dims):
-        raise ValueError(
-            "latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
-            f"nearest to x; got {latent_dims!r}."
-        )
+    dims = check_latent_dims(latent_dims, (8, 16, 8) if is_image else (16, 8, 4))
     most = len(dims) if is_image else 0
     n_spatial = min(1, most) if n_spatial_layers == "auto" else int(n_spatial_layers)
     if n_spatial > most:
@@ -115,4 +118,19 @@ def plan_network(
     if width == "auto":
         # Wide layers learn so few rows by heart, see docs/results.md.
         width = 32 if network == "mlp" and n_rows < 400 else _WIDTHS[network]
-    return _PLANS[network](shape, dims, n_spatial, int(width))
+    if network == "resnet":
+        return _resnet_plan(shape, dims, n_spatial, int(width), strides)
+    return {"mlp": _mlp_plan, "patch": _patch_plan}[network](shape, dims, n_spatial, int(width))
+
+
+def check_latent_dims(
+    latent_dims: Sequence[int] | str, automatic: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The units of each layer as a tuple; "auto" is ``automatic``."""
+    dims = automatic if isinstance(latent_dims, str) else tuple(latent_dims)
+    if not dims or not all(isinstance(dim, (int, np.integer)) and dim > 0 for dim in dims):
+        raise ValueError(
+            "latent_dims must be a tuple of positive integers, one for each layer, layer 1 "
+            f"nearest to x; got {latent_dims!r}."
+        )
+    return dims

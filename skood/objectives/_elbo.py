@@ -13,13 +13,13 @@ from torch import Tensor
 from skood.core.noise import Noise
 from skood.core.protocols import Network, Progress
 from skood.core.terms import LayerTerms, Terms
-from skood.objectives.schedules import linear_warmup
+from skood.objectives.schedules import SCHEDULES
 
 __all__ = ["ELBO"]
 
 
 class ELBO(BaseEstimator):
-    """Minimise the negative evidence lower bound, with free bits and linear warm-up.
+    """Minimise the negative evidence lower bound, with free bits and warm-up.
 
     The loss of a row is ``-log p(x|z) + beta * sum_l max(log q(z_l) - log p(z_l), floor_l)`` with
     one posterior sample z; for a model without latent layers it is ``-log p(x)``.
@@ -35,6 +35,8 @@ class ELBO(BaseEstimator):
         dense layer. ``"layer"``: ``free_bits`` for the whole layer, averaged over the batch.
     warmup : float in [0, 1], default=0.1
         Part of the planned training over which the weight beta of the second term rises to 1.
+    schedule : {"linear", "geometric"}, default="linear"
+        How it rises: see `skood.objectives.schedules`.
 
     Notes
     -----
@@ -47,6 +49,7 @@ class ELBO(BaseEstimator):
         "free_bits": [Interval(Real, 0, None, closed="left"), tuple, list],
         "free_bits_over": [StrOptions({"channel", "layer"})],
         "warmup": [Interval(Real, 0, 1, closed="both")],
+        "schedule": [StrOptions(set(SCHEDULES))],
     }
 
     def __init__(
@@ -55,10 +58,12 @@ class ELBO(BaseEstimator):
         free_bits: float | tuple[float, ...] = 2.0,
         free_bits_over: str = "channel",
         warmup: float = 0.1,
+        schedule: str = "linear",
     ):
         self.free_bits = free_bits
         self.free_bits_over = free_bits_over
         self.warmup = warmup
+        self.schedule = schedule
 
     def check(self, n_layers: int) -> None:
         """Raise ValueError for a parameter out of its range, or a wrong number of free bits."""
@@ -68,7 +73,7 @@ class ELBO(BaseEstimator):
     def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
         """Loss of a batch, nats per row; see the class."""
         terms = network.terms(x, noise)
-        beta = linear_warmup(progress, self.warmup)
+        beta = SCHEDULES[self.schedule](progress, self.warmup)
         return -terms.log_px.mean() + beta * self.regularisation(terms)
 
     def regularisation(self, terms: Terms) -> Tensor:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 __all__ = [
     "adaptive_likelihood_ratio",
     "information_ratios",
+    "layer_contributions",
     "likelihood_ratios",
     "most_significant_ratio",
     "optimal_likelihood_ratio",
+    "standardised_ratios",
 ]
 
 Array = NDArray[np.float64]
@@ -37,6 +39,22 @@ def likelihood_ratios(bounds: Array) -> Array:
         LLR>1, LLR>2, ..., nats; the higher, the more OOD (Havtorn et al. 2021, eq. 6).
     """
     return bounds[0] - bounds[1:]
+
+
+def layer_contributions(bounds: Array) -> Array:
+    """LLR>k - LLR>k-1 for k = 1, ..., n_layers - 1, with LLR>0 = 0: what each layer adds.
+
+    Parameters
+    ----------
+    bounds : ndarray of shape (n_layers, n)
+        See `likelihood_ratios`.
+
+    Returns
+    -------
+    ndarray of shape (n_layers - 1, n)
+        Nats; the higher, the stranger is what layer k holds.
+    """
+    return bounds[:-1] - bounds[1:]
 
 
 def information_ratios(nll: Array) -> Array:
@@ -80,8 +98,7 @@ def adaptive_likelihood_ratio(bounds: Array, nll: Array) -> Array:
     Equation 11 as printed. The worked example of their appendix M uses the weight 1 for k = 1
     instead, in contradiction to it.
     """
-    contributions = bounds[:-1] - bounds[1:]  # LLR>k - LLR>k-1, with LLR>0 = 0
-    return np.asarray((information_ratios(nll) * contributions).sum(0))
+    return np.asarray((information_ratios(nll) * layer_contributions(bounds)).sum(0))
 
 
 def optimal_likelihood_ratio(bounds: Array, nll: Array) -> Array:
@@ -125,8 +142,24 @@ def most_significant_ratio(ratios: Array, reference: Array) -> Array:
     ratio far too *small* means that the lowest layers encode the row worse than the prior does,
     which happens on tables.
     """
+    return np.asarray(np.abs(standardised_ratios(ratios, reference)).max(0))
+
+
+def standardised_ratios(ratios: Array, reference: Array) -> Array:
+    """Distance of each LLR>k from its median on normal rows, in robust standard deviations.
+
+    Parameters
+    ----------
+    ratios, reference
+        See `most_significant_ratio`.
+
+    Returns
+    -------
+    ndarray of shape (n_layers - 1, n)
+        Without unit, with sign. The unit is half the central 68.3 % of the reference.
+    """
     low, median, high = np.quantile(reference, [0.1587, 0.5, 0.8413], axis=1)
     # A reference of one row, or of equal ones, has no unit of its own; then it is the nat.
     spread = (high - low) / 2
     spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(median)), spread, 1.0)
-    return np.asarray((np.abs(ratios - median[:, None]) / spread[:, None]).max(0))
+    return np.asarray((ratios - median[:, None]) / spread[:, None])
