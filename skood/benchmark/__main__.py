@@ -8,58 +8,103 @@ import logging
 from pathlib import Path
 
 import skood.models
-from skood.benchmark._run import average, machine, run, table
+import skood.objectives
+from skood.benchmark._report import overview, table
+from skood.benchmark._run import average, machine, run
+from skood.benchmark._self_reflection import compare_self_reflection
 from skood.benchmark._speed import measure_speed
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
+MODELS = {name: getattr(skood.models, name) for name in skood.models.__all__}
+OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
 
-def main() -> None:
-    """Parse the arguments, run, print a table."""
-    models = {name: getattr(skood.models, name) for name in skood.models.__all__}
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m skood.benchmark", description=__doc__)
-    parser.add_argument("dataset", choices=[*DATASETS, "speed"], help="normal data; or 'speed'")
+    what = [*DATASETS, "self_reflection", "speed"]
+    parser.add_argument(
+        "dataset",
+        choices=what,
+        help="normal data; or 'self_reflection': SeReVAE, its twin and HVAE on MNIST; or 'speed'",
+    )
     parser.add_argument("--data-home", help="folder with NAME.npz files; see skood.datasets")
-    parser.add_argument("--model", choices=models, default="HVAE")
+    parser.add_argument("--model", choices=MODELS, nargs="+", default=["HVAE"])
+    parser.add_argument(
+        "--objective",
+        choices=["default", *OBJECTIVES],
+        nargs="+",
+        default=["default"],
+        help="each model with each; 'default' is the model's own, an ELBO",
+    )
+    parser.add_argument("--likelihood", help="default: the model's own")
+    parser.add_argument("--network", help="default: the model's own")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
     parser.add_argument("--n-importance-samples", type=int, default=16, metavar="S")
+    parser.add_argument("--minutes", type=float, help="train each model for about so long")
     parser.add_argument("--max-epochs", type=int, help="default: the model's own")
     parser.add_argument("--n-train", type=int, help="only so many training rows")
     parser.add_argument("--n-test", type=int, help="only so many rows of each test set")
     parser.add_argument("--output", type=Path, help="write the numbers to this JSON file")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse the arguments, run, print tables."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     log = logging.getLogger("skood.benchmark")
-
+    arguments = parse()
     if arguments.dataset == "speed":
-        results = {"machine": machine(), "ratios": measure_speed()}
+        results = {"ratios": measure_speed()}
         log.info(json.dumps(results, indent=1))
+    elif arguments.dataset == "self_reflection":
+        results = compare_self_reflection(
+            arguments.data_home,
+            minutes=arguments.minutes or 10,
+            n_importance_samples=arguments.n_importance_samples,
+            n_train=arguments.n_train,
+            n_test=arguments.n_test,
+            seeds=arguments.seeds,
+        )
     else:
-        runs = []
-        for seed in range(arguments.seeds):
-            model = models[arguments.model](random_state=seed)
-            if arguments.max_epochs:
-                model.set_params(max_epochs=arguments.max_epochs)
-            runs.append(
-                run(
-                    arguments.dataset,
-                    model,
-                    data_home=arguments.data_home,
-                    n_importance_samples=arguments.n_importance_samples,
-                    n_train=arguments.n_train,
-                    n_test=arguments.n_test,
-                )
-            )
-            log.info("%s, seed %d of %d", arguments.model, seed, arguments.seeds)
-            log.info("%s\n", table(arguments.dataset, average(runs[-1:])))
-        if arguments.seeds > 1:
-            log.info("mean and standard deviation over %d seeds", arguments.seeds)
-            log.info("%s", table(arguments.dataset, average(runs)))
-        settings = {key: str(value) for key, value in vars(arguments).items() if key != "data_home"}
-        settings.pop("output")
-        results = {"machine": machine(), "settings": settings, "seeds": runs}
+        results = {"runs": _run_all(arguments, log)}
+    settings = {key: str(value) for key, value in vars(arguments).items() if value is not None}
+    settings = {key: settings[key] for key in settings if key not in ("data_home", "output")}
     if arguments.output:
+        results = {"machine": machine(), "settings": settings, **results}
         arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, list]:
+    """The seeds of each model with each objective."""
+    runs = {}
+    for name in arguments.model:
+        for objective in arguments.objective:
+            label = name if objective == "default" else f"{name} {objective}"
+            runs[label] = [_run_one(arguments, name, objective, s) for s in range(arguments.seeds)]
+            log.info("%s, mean and standard deviation of %d seeds", label, arguments.seeds)
+            log.info("%s\n", table(arguments.dataset, average(runs[label])))
+    if len(runs) > 1:
+        log.info("%s", overview({label: average(seeds) for label, seeds in runs.items()}))
+    return runs
+
+
+def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int) -> dict:
+    model = MODELS[name](random_state=seed)
+    if objective != "default":
+        model.set_params(objective=OBJECTIVES[objective]())
+    for parameter in ("likelihood", "network", "max_epochs"):
+        if getattr(arguments, parameter):
+            model.set_params(**{parameter: getattr(arguments, parameter)})
+    return run(
+        arguments.dataset,
+        model,
+        data_home=arguments.data_home,
+        n_importance_samples=arguments.n_importance_samples,
+        minutes=arguments.minutes,
+        n_train=arguments.n_train,
+        n_test=arguments.n_test,
+    )
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 import skood
 from skood import datasets, metrics
-from skood.benchmark._papers import PAPERS
 from skood.calibration import threshold
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
@@ -22,9 +23,8 @@ from skood.scores.ratios import (
     optimal_likelihood_ratio,
 )
 
-__all__ = ["average", "run", "table"]
+__all__ = ["average", "epochs_within", "machine", "run"]
 
-METRICS = ("auroc", "auprc", "fpr80")
 _FPR = 0.05
 
 
@@ -34,6 +34,7 @@ def run(
     *,
     data_home: str | None,
     n_importance_samples: int,
+    minutes: float | None,
     n_train: int | None,
     n_test: int | None,
 ) -> dict[str, Any]:
@@ -47,12 +48,15 @@ def run(
     n_calibration = len(X) // 10
     X_train, X_calibration = X[:-n_calibration], X[-n_calibration:]
 
+    if minutes:
+        model.set_params(max_epochs=epochs_within(minutes, model, X_train))
     start = time.perf_counter()
     model.fit(X_train)
     seconds_fit = time.perf_counter() - start
     result: dict[str, Any] = {
         "seconds_fit": seconds_fit,
         "epochs": model.n_iter_,
+        "n_parameters": sum(p.numel() for p in model.network_.parameters()),
         "bound": model.history_["bound"][-1],
         "kl": model.history_["kl"][-1],
         "active_units": model.history_["active_units"][-1],
@@ -72,6 +76,16 @@ def run(
             **_evaluate(bounds_test, bounds, list(out)),
         }
     return result
+
+
+def epochs_within(minutes: float, model: Any, X: NDArray[Any]) -> int:
+    """How many epochs take so long, judged by one epoch on some of the rows."""
+    trial = clone(model).set_params(max_epochs=1)
+    some = X[: max(1, len(X) // 10)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", skood.CollapseWarning)
+        seconds = trial.fit(some).history_["seconds"][0] * len(X) / len(some)
+    return max(1, round(60 * minutes / seconds))
 
 
 def _out_sets(
@@ -130,41 +144,6 @@ def average(values: list[Any]) -> Any:
     if isinstance(first, list):
         return [average(list(entries)) for entries in zip(*values, strict=True)]
     return [float(np.mean(values)), float(np.std(values))]
-
-
-def table(name: str, averaged: dict[str, Any]) -> str:
-    """The averaged results as text."""
-    seconds, epochs = averaged["seconds_fit"][0], averaged["epochs"][0]
-    lines = [
-        f"{name} in: fit {seconds:.0f} s, {epochs:.0f} epochs, "
-        f"held-out bound {averaged['bound'][0]:.1f} nats, "
-        f"KL per layer {', '.join(f'{kl[0]:.1f}' for kl in averaged['kl'])}",
-    ]
-    for samples in [key for key in averaged if key.startswith("S=")]:
-        part = averaged[samples]
-        lines += ["", f"{samples}, scoring {part['images_per_second'][0]:.0f} images/s"]
-        for out, scores in part["out"].items():
-            lines.append(f"{out + ' out':<22}{'AUROC':>14}{'AUPRC':>14}{'FPR80':>14}   paper")
-            for score, measured in scores.items():
-                numbers = "".join(f"{_mean_std(measured[metric]):>14}" for metric in METRICS)
-                lines.append(f"  {score:<20}{numbers}   {_paper(name, out, score)}")
-        lines.append(f"{'train against test':<22}{'AUROC':>14}{'rate at fpr=0.05':>22}")
-        for score, auroc in part["train_test_auroc"].items():
-            rate = _mean_std(part["measured_fpr"][score])
-            lines.append(f"  {score:<20}{_mean_std(auroc):>14}{rate:>22}")
-    return "\n".join(lines)
-
-
-def _mean_std(mean_std: list[float]) -> str:
-    mean, std = mean_std
-    return f"{mean:.3f} ±{std:.3f}"
-
-
-def _paper(name: str, out: str, score: str) -> str:
-    if (name, out, score) not in PAPERS:
-        return ""
-    source, *numbers = PAPERS[name, out, score]
-    return f"{' '.join(f'{number:.3f}' for number in numbers)} ({source})"
 
 
 def machine() -> dict[str, Any]:

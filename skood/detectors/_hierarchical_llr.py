@@ -43,8 +43,9 @@ class HierarchicalLLR(BaseDetector):
         appendix L).
     l : int or None, default=None
         With an integer ``k``: the layers from l on come from the prior in the bound that the ratio
-        starts from, which makes it LLR>k<l = L<l - L>k (Havtorn et al. 2021, eq. 21) and looks for
-        what is strange in the layers below l only. 2 to n_layers; None is the ordinary bound, LLR>k.
+        starts from, which is then LLR>k<l = L<l - L>k (Havtorn et al. 2021, eq. 21): it looks at
+        the layers below l, and at how well they do without those above. 2 to n_layers; None is
+        the ordinary bound, LLR>k.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=8

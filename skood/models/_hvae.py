@@ -42,10 +42,11 @@ class HVAE(BaseHierarchicalVAE):
     ----------
     latent_dims : tuple of int or "auto", default="auto"
         Units (channels) of each latent layer, layer 1 (nearest to x) first. "auto" is (8, 16, 8)
-        for images and (16, 8, 4) for tables.
+        for images, (128, 64, 32) for colour images and ``network="resnet"``, and (16, 8, 4) for
+        tables.
     n_spatial_layers : int or "auto", default="auto"
         How many of the lowest layers are maps with ``latent_dims`` channels, the others being
-        vectors. "auto" is 1 for images; tables have none.
+        vectors. "auto" is 1 for images, 2 for colour images and "resnet"; tables have none.
     network : {"auto", "mlp", "patch", "resnet"}, default="auto"
         ``"mlp"`` for tables; ``"patch"`` for images, which cuts them into patches and works on the
         small map of these, fast enough for a CPU; ``"resnet"`` is the paper's, with residual
