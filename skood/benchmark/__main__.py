@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import logging
 from pathlib import Path
@@ -37,8 +38,13 @@ def parse() -> argparse.Namespace:
         default=["default"],
         help="each model with each; 'default' is the model's own, an ELBO",
     )
-    parser.add_argument("--likelihood", help="default: the model's own")
-    parser.add_argument("--network", help="default: the model's own")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters of the models, such as network=resnet or objective__below=sample",
+    )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
     parser.add_argument("--n-importance-samples", type=int, default=16, metavar="S")
     parser.add_argument("--minutes", type=float, help="train each model for about so long")
@@ -93,9 +99,11 @@ def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int
     model = MODELS[name](random_state=seed)
     if objective != "default":
         model.set_params(objective=OBJECTIVES[objective]())
-    for parameter in ("likelihood", "network", "max_epochs"):
-        if getattr(arguments, parameter):
-            model.set_params(**{parameter: getattr(arguments, parameter)})
+    if arguments.max_epochs:
+        model.set_params(max_epochs=arguments.max_epochs)
+    for setting in arguments.set:
+        parameter, value = setting.split("=", 1)
+        model.set_params(**{parameter: _literal(value)})
     return run(
         arguments.dataset,
         model,
@@ -105,6 +113,13 @@ def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int
         n_train=arguments.n_train,
         n_test=arguments.n_test,
     )
+
+
+def _literal(value: str) -> object:
+    try:
+        return ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return value  # a word
 
 
 if __name__ == "__main__":

@@ -45,21 +45,22 @@ class Noise:
         self._generator = torch.Generator(self.device).manual_seed(_derive(self.seed))
         self._pinned = shared
         self._drawn: _Drawn = {}
-        self._data: Noise = self
+        self._data: Noise | None = None  # whose dither this shares; None is its own
 
     def pinned(self) -> Noise:
         """Noise per row that draws each name once: several passes see the same latents and x."""
         noise = copy.copy(self)
-        noise._pinned, noise._drawn, noise._data = True, {}, noise
+        noise._pinned, noise._drawn, noise._data = True, {}, None
         return noise
 
     def sample(self, index: int) -> Noise:
         """The noise of one importance sample: other latents, but the same `dither`.
 
-        Of shared or pinned noise.
+        Of shared noise, where it is a function of the index, or of pinned noise, where each call
+        gives other latents.
         """
         noise = copy.copy(self)
-        noise.seed, noise._drawn = (*self.seed, index), {}
+        noise.seed, noise._drawn, noise._data = (*self.seed, index), {}, self._data or self
         return noise
 
     def dither(self, shape: Sequence[int]) -> Tensor:
@@ -68,7 +69,7 @@ class Noise:
         All importance samples of a row must see one and the same x: a mean of p(x | z) over
         several x is no bound of anything.
         """
-        return self._data._draw(torch.rand, "x", tuple(shape))
+        return (self._data or self)._draw(torch.rand, "x", tuple(shape))
 
     def normal(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers; ``shape[0]`` counts rows."""

@@ -118,10 +118,7 @@ class _Bijection(nn.Module):
 
     def __init__(self, n_above: int, dim: int):
         super().__init__()
-        layers: list[nn.Module] = []
-        for n_in, n_out in ((n_above, 20), (20, 20), (20, 3 * dim)):
-            layers += [nn.Linear(n_in, n_out), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(mlp(n_above, 20, 3 * dim, nn.Tanh), nn.Tanh())
 
     def forward(self, above: Tensor) -> RankOneAffine:
         shift, raw, direction = self.layers(above).chunk(3, dim=1)
@@ -171,7 +168,8 @@ verbose
 
     Examples
     --------
-    >>>     >>> from skood import SeReVAE
+    >>> import numpy as np
+    >>> from skood import SeReVAE
     >>> X = np.random.default_rng(0).normal(size=(200, 5))
     >>> model = SeReVAE(latent_dims=(4, 2), max_epochs=2, random_state=0).fit(X)
     >>> model.bounds(X)[0].shape

@@ -70,7 +70,8 @@ class Draws:
         ``q`` is only called where it is needed, and ``inferred`` is its draw if there is one.
         """
         if layer in self.prior_layers:
-            z = p.mean if self.prior_mean else self._sample(layer, p, path)
+            # Not the numbers with which q was drawn for the layers above.
+            z = p.mean if self.prior_mean else self._sample(layer, p, f"{path} prior")
             return z, LayerTerms.from_prior(z)
         posterior = q()
         z = self.infer(layer, posterior, path) if inferred is None else inferred
@@ -197,7 +198,9 @@ class InferencePath(nn.Module):
     def forward(self, x: Tensor, draws: Draws) -> tuple[list[Normal], list[Tensor], list[Tensor]]:
         """q of every layer, what was drawn from it, and the features that it was made of."""
         z = x
-        posteriors, latents, features = [], [], []
+        posteriors: list[Normal] = []
+        latents: list[Tensor] = []
+        features: list[Tensor] = []
         for layer, (stage, head) in enumerate(zip(self.stages, self.heads, strict=True), start=1):
             features.append(stage(z, *features[-1:]))
             posteriors.append(head(features[-1]))

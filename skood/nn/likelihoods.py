@@ -246,7 +246,8 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
             scale = log_scales[:, channel].gather(1, chosen)[:, 0].exp()
             value = (mean + scale * uniform[:, channel].logit()).clamp(-1, 1)
             x[:, channel, 0] = ((value + 1) * 127.5).round() / 127.5 - 1
-        return (x[:, :, 0] + 1) / 2 * self.scale
+        # Rounded once more: 99.99999 would become 99 in bytes.
+        return ((x[:, :, 0] + 1) * 127.5).round() * (self.scale / 255)
 
     def _n_channels(self, parameters: Tensor) -> int:
         n_parameters = parameters.shape[1]
@@ -275,12 +276,12 @@ def _log_mass(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     inverse_scale = torch.exp(-log_scale)
     upper = (x - mean + 1 / 255) * inverse_scale
     lower = (x - mean - 1 / 255) * inverse_scale
-    # log(sigmoid(upper) - sigmoid(lower)) without cancellation in either tail.
-    inside = F.logsigmoid(upper) + F.logsigmoid(-lower)
-    # The width of a bin is known; upper - lower would lose it beside a large mean.
-    inside = inside + torch.log(-torch.expm1(-2 / 255 * inverse_scale))
-    log_mass = torch.where(x < -0.999, F.logsigmoid(upper), inside)
-    return torch.where(x > 0.999, F.logsigmoid(-lower), log_mass)
+    log_cdf, log_survival = F.logsigmoid(upper), F.logsigmoid(-lower)
+    # log(sigmoid(upper) - sigmoid(lower)) without cancellation in either tail. The width of a bin
+    # is known; upper - lower would lose it beside a large mean.
+    inside = log_cdf + log_survival + torch.log(-torch.expm1(-2 / 255 * inverse_scale))
+    log_mass = torch.where(x < -0.999, log_cdf, inside)
+    return torch.where(x > 0.999, log_survival, log_mass)
 
 
 def _log_scale(raw: Tensor) -> Tensor:

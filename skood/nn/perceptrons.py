@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +14,17 @@ from skood.nn.blocks import ResidualBlock, Shape, adapter
 __all__ = ["ImageDecoder", "ImageEncoders", "VectorDecoder", "VectorEncoders", "mlp"]
 
 
-def mlp(n_in: int, width: int, n_out: int) -> nn.Sequential:
-    """Two hidden layers."""
-    return nn.Sequential(
-        nn.Linear(n_in, width),
-        nn.ReLU(),
-        nn.Linear(width, width),
-        nn.ReLU(),
-        nn.Linear(width, n_out),
-    )
+def mlp(n_in: int, width: int, n_out: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Two hidden layers, with the initialisation of Glorot & Bengio 2010.
+
+    torch's own starts with outputs that hardly depend on the inputs; a chain of such networks
+    learns to use one unit in ten.
+    """
+    linears = [nn.Linear(n_in, width), nn.Linear(width, width), nn.Linear(width, n_out)]
+    for linear in linears:
+        nn.init.xavier_normal_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    return nn.Sequential(linears[0], activation(), linears[1], activation(), linears[2])
 
 
 class VectorEncoders(nn.Module):
@@ -29,19 +32,28 @@ class VectorEncoders(nn.Module):
 
     def __init__(self, shape_in: Shape, n_out: int, n_layers: int, width: int):
         super().__init__()
+        singles = [mlp(math.prod(shape_in), width, n_out) for _ in range(n_layers)]
         self.first = nn.Linear(math.prod(shape_in), n_layers * width)
-        singles = [mlp(1, width, n_out) for _ in range(n_layers)]  # for their initialisation
-        for name, index in (("second", 2), ("third", 4)):
-            weights = torch.stack([single[index].weight.detach().T for single in singles])
-            biases = torch.stack([single[index].bias.detach()[None] for single in singles])
-            self.register_parameter(f"{name}_weight", nn.Parameter(weights))
-            self.register_parameter(f"{name}_bias", nn.Parameter(biases))
+        with torch.no_grad():
+            weights = [cast(nn.Linear, single[0]).weight for single in singles]
+            self.first.weight.copy_(torch.cat(weights))
+            self.first.bias.zero_()
+        self.second_weight, self.second_bias = _stacked(singles, 2)
+        self.third_weight, self.third_bias = _stacked(singles, 4)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         n_layers = len(self.second_weight)
         hidden = F.relu(self.first(x.flatten(1))).unflatten(1, (n_layers, -1)).transpose(0, 1)
         hidden = F.relu(torch.baddbmm(self.second_bias, hidden, self.second_weight))
         return list(torch.baddbmm(self.third_bias, hidden, self.third_weight))
+
+
+def _stacked(singles: list[nn.Sequential], index: int) -> tuple[nn.Parameter, nn.Parameter]:
+    """One linear layer of each: weights (n_layers, n_in, n_out), biases (n_layers, 1, n_out)."""
+    layers = [cast(nn.Linear, single[index]) for single in singles]
+    weights = torch.stack([layer.weight.detach().T for layer in layers])
+    biases = torch.stack([layer.bias.detach()[None] for layer in layers])
+    return nn.Parameter(weights), nn.Parameter(biases)
 
 
 class VectorDecoder(nn.Sequential):

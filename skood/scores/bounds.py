@@ -30,7 +30,8 @@ def importance_weighted_bound(
     -----
     Burda et al. 2016, eq. 8; Havtorn et al. 2021, eq. 9 (where N stands for S).
     """
-    n_samples, total = 0, np.float64(-np.inf)
+    n_samples = 0
+    total: NDArray[np.float64] = np.asarray(-np.inf)
     for weight in log_weights:
         n_samples, total = n_samples + 1, np.logaddexp(total, weight)
     return np.asarray(total - np.log(n_samples))

@@ -1,5 +1,7 @@
 """Noise for training differs by row; noise for scoring has names and is shared."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,69 @@ def test_training_dithers_every_row_and_pass_anew():
     assert len(torch.cat([noise.dither((50, 2)), noise.dither((50, 2))]).unique()) == 200
 
 
+def test_samples_of_shared_noise_leave_no_draws_behind():
+    noise = Noise(0, shared=True)
+    drawn = [weakref.ref(noise.sample(s).normal("z1", (4, 3))._base) for s in range(20)]
+    assert all(tensor() is None for tensor in drawn)
+
+
+@DRAWS
+def test_pinned_noise_differs_between_rows_and_names_but_draws_each_name_once(draw):
+    noise = Noise(0).pinned()
+    z1, z2, again = (getattr(noise, draw)(name, (50, 2)) for name in ("z1", "z2", "z1"))
+    assert len(torch.cat([z1, z2]).unique()) == 200
+    assert torch.equal(z1, again)
+
+
+def test_two_passes_over_pinned_noise_see_the_same_latents_and_data_in_any_order():
+    noise, names = Noise(0).pinned(), ["z1", "z2", "z3"]
+    first = {name: noise.normal(name, (4, 3)) for name in names}
+    dither = noise.dither((4, 6))
+    assert torch.equal(noise.dither((4, 6)), dither)
+    for name in reversed(names):
+        assert torch.equal(noise.normal(name, (4, 3)), first[name])
+
+
+def test_pinned_numbers_under_one_name_depend_on_the_kind_of_the_draw():
+    noise = Noise(0).pinned()
+    assert not torch.isin(noise.normal("z1", (50, 2)), noise.uniform("z1", (50, 2))).any()
+
+
+def test_every_pinning_gives_other_numbers():
+    parent = Noise(0)
+    noises = [parent.pinned() for _ in range(3)]
+    draws = [n.normal("z1", (20, 2)) for n in noises] + [n.dither((20, 2)) for n in noises]
+    assert len(torch.cat(draws).unique()) == 240
+
+
+def test_noise_that_was_pinned_goes_on_drawing_anew():
+    parent = Noise(0)
+    parent.pinned().normal("z1", (20, 2))
+    draws = [parent.normal("z1", (20, 2)), parent.normal("z1", (20, 2))]
+    assert len(torch.cat(draws).unique()) == 80
+
+
+def test_samples_of_pinned_noise_have_other_latents_but_one_dither_that_differs_by_row():
+    noise = Noise(0).pinned()
+    samples = [noise.sample(s) for s in range(3)]
+    latents = [sample.normal("z1", (20, 2)) for sample in samples]
+    dithers = [sample.dither((20, 2)) for sample in samples]
+    assert len(torch.cat(latents).unique()) == 120
+    assert len(dithers[0].unique()) == 40
+    assert all(torch.equal(dithers[0], dither) for dither in (*dithers[1:], noise.dither((20, 2))))
+
+
+def test_a_sample_of_pinned_noise_draws_each_name_once():
+    sample = Noise(0).pinned().sample(1)
+    assert torch.equal(sample.normal("z1", (20, 2)), sample.normal("z1", (20, 2)))
+
+
+def test_pinning_shared_noise_changes_no_number():
+    noise = Noise(7, shared=True)
+    assert torch.equal(noise.pinned().normal("z1", (4, 3)), noise.normal("z1", (4, 3)))
+    assert torch.equal(noise.pinned().dither((4, 3)), noise.dither((4, 3)))
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_the_same_seed_gives_the_same_numbers(shared):
     draws = [Noise(np.int64(3), shared=shared).normal("z1", (4, 2)) for _ in range(2)]
@@ -98,4 +163,5 @@ def test_the_global_generator_of_torch_is_left_alone(shared):
     noise = Noise(0, shared=shared)
     noise.normal("z1", (4, 2))
     noise.sample(1).uniform("x", (4, 2))
+    noise.pinned().dither((4, 2))
     assert torch.equal(before, torch.get_rng_state())

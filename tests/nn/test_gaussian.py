@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from skood.nn.gaussian import GaussianHead, gaussian, standard_normal
+from skood.nn.gaussian import GaussianHead, gaussian
 
 
 def test_raw_zeros_give_the_standard_normal():
@@ -26,12 +26,6 @@ def test_the_scale_has_a_floor_so_that_densities_stay_finite():
     distribution = gaussian(torch.tensor([[0.0, -1e4]]))
     assert distribution.stddev.item() == pytest.approx(1e-3)
     assert distribution.log_prob(torch.tensor([[1e6]])).isfinite().all()
-
-
-def test_the_standard_normal_has_the_shape_and_type_of_its_example():
-    distribution = standard_normal(torch.full((2, 3, 4), 7.0, dtype=torch.float64))
-    assert distribution.mean.shape == (2, 3, 4) and distribution.mean.dtype == torch.float64
-    assert (distribution.mean == 0).all() and (distribution.stddev == 1).all()
 
 
 def test_a_head_is_its_layers_followed_by_the_gaussian():

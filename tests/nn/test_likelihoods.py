@@ -9,7 +9,12 @@ import torch
 from scipy import stats
 
 from skood.core.noise import Noise
-from skood.nn.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
+from skood.nn.likelihoods import (
+    Bernoulli,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    Gaussian,
+)
 
 NOISE = Noise(0)
 
@@ -137,9 +142,27 @@ def test_the_largest_log_density_is_attained_at_the_mean_and_never_exceeded():
     assert (elsewhere < likelihood.max_log_px).all()
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(255.0), DiscretizedLogistic(255.0)])
+@pytest.mark.parametrize(
+    "likelihood", [Bernoulli(255.0), DiscretizedLogistic(255.0), DiscretizedLogisticMixture(255.0)]
+)
 def test_a_probability_has_a_largest_logarithm_of_zero(likelihood):
     assert likelihood.max_log_px == 0
+
+
+@pytest.mark.parametrize(
+    "likelihood, expected",
+    [
+        (Bernoulli(255.0), [1, 2, 3, 4]),
+        (gaussian(), [1, 2, 3, 4]),
+        (DiscretizedLogistic(255.0), [2, 4, 6, 8]),
+        (DiscretizedLogisticMixture(255.0), [30, 60, 100, 150]),
+    ],
+    ids=["bernoulli", "gaussian", "discretized_logistic", "mixture"],
+)
+def test_a_likelihood_knows_how_many_parameters_a_pixel_of_1_to_4_channels_has(
+    likelihood, expected
+):
+    assert [likelihood.n_parameters(n_channels) for n_channels in (1, 2, 3, 4)] == expected
 
 
 def test_the_density_is_largest_at_the_standard_deviation_of_the_errors():
@@ -186,12 +209,13 @@ def test_draws_are_on_the_scale_of_the_data():
     white = torch.full((4, 2, 3, 3), 100.0)
     assert Bernoulli(255.0).sample(white, NOISE).unique().tolist() == [255.0]
     levels = DiscretizedLogistic(255.0).sample(random(50, 2, 3, 3).float(), NOISE)
-    torch.testing.assert_close(levels, levels.round())
+    assert torch.equal(levels, levels.round())
     assert levels.min() >= 0 and levels.max() <= 255
 
 
 def test_the_encoder_sees_about_zero_mean_and_unit_scale():
     x = random(1000, 1, 4, 4).sigmoid() * 255
-    for likelihood in (Bernoulli(255.0), DiscretizedLogistic(255.0)):
+    for kind in (Bernoulli, DiscretizedLogistic, DiscretizedLogisticMixture):
+        likelihood = kind(255.0)
         encoded = likelihood.encode(likelihood.observe(x, NOISE))
         assert abs(encoded.mean()) < 0.1 and 0.8 < encoded.std() < 1.3

@@ -156,4 +156,5 @@ def test_an_objective_can_be_cloned_and_set_like_any_estimator():
         "free_bits": (1.0, 2.0),
         "free_bits_over": "channel",
         "warmup": 0.5,
+        "schedule": "linear",
     }

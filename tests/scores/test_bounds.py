@@ -1,10 +1,11 @@
 """The importance-weighted bound is the logarithm of the mean weight."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from skood.scores.bounds import importance_weighted_bound
 
@@ -17,6 +18,32 @@ def test_the_bound_is_the_logarithm_of_the_mean_weight():
     for i, j in np.ndindex(4, 6):
         expected[i, j] = math.log(sum(math.exp(w) for w in WEIGHTS[:, i, j]) / 5)
     np.testing.assert_allclose(importance_weighted_bound(WEIGHTS), expected, rtol=1e-12)
+
+
+def test_samples_may_come_one_by_one_from_a_generator():
+    expected = special.logsumexp(WEIGHTS, axis=0) - math.log(5)
+    actual = importance_weighted_bound(weight for weight in WEIGHTS)
+    np.testing.assert_allclose(actual, expected, rtol=1e-13)
+
+
+def test_samples_of_a_generator_are_let_go_one_by_one():
+    made = []
+
+    def weights():
+        for s in range(5):
+            assert sum(reference() is not None for reference in made) <= 1
+            made.append(weakref.ref(weight := WEIGHTS[s].copy()))
+            yield weight
+            del weight
+
+    importance_weighted_bound(weights())
+    assert len(made) == 5
+
+
+def test_the_samples_are_left_as_they_were():
+    weights = WEIGHTS.copy()
+    importance_weighted_bound(weights)
+    np.testing.assert_array_equal(weights, WEIGHTS)
 
 
 def test_one_sample_gives_its_own_weight():

@@ -6,9 +6,11 @@ import pytest
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
     information_ratios,
+    layer_contributions,
     likelihood_ratios,
     most_significant_ratio,
     optimal_likelihood_ratio,
+    standardised_ratios,
 )
 
 N_LAYERS, N = 4, 30
@@ -36,6 +38,30 @@ def test_the_ratio_of_k_is_the_bound_less_the_bound_of_k(bounds):
     assert ratios.shape == (N_LAYERS - 1, N)
     for k in range(1, N_LAYERS):
         np.testing.assert_array_equal(ratios[k - 1], bounds[0] - bounds[k])
+
+
+def test_the_contribution_of_a_layer_is_what_it_adds_to_the_ratio(bounds):
+    """LLR>k - LLR>k-1, with LLR>0 = 0."""
+    ratios = np.vstack([np.zeros(N), likelihood_ratios(bounds)])
+    for k in range(1, N_LAYERS):
+        expected = ratios[k] - ratios[k - 1]
+        np.testing.assert_allclose(layer_contributions(bounds)[k - 1], expected)
+
+
+def test_contributions_add_up_to_the_last_ratio(bounds):
+    total = layer_contributions(bounds).sum(0)
+    np.testing.assert_allclose(total, likelihood_ratios(bounds)[-1])
+
+
+def test_a_layer_that_the_prior_replaces_at_no_loss_contributes_nothing(bounds):
+    bounds[2] = bounds[1]
+    contributions = layer_contributions(bounds)
+    assert (contributions[1] == 0).all() and (contributions[[0, 2]] != 0).all()
+
+
+def test_the_adaptive_ratio_is_the_weighted_sum_of_the_contributions(bounds, nll):
+    expected = (information_ratios(nll) * layer_contributions(bounds)).sum(0)
+    np.testing.assert_allclose(adaptive_likelihood_ratio(bounds, nll), expected)
 
 
 def test_the_information_ratio_is_that_of_reciprocal_log_likelihoods(nll):
@@ -104,6 +130,23 @@ def test_the_most_significant_ratio_is_a_robust_z_score_written_as_a_loop(rng, b
             low, middle, high = np.percentile(reference[k], [15.87, 50, 84.13])
             scores.append(abs(ratios[k, row] - middle) / ((high - low) / 2))
         assert actual == pytest.approx(max(scores))
+
+
+def test_standardised_ratios_are_z_scores_with_their_sign():
+    """101 equally spaced numbers: half their central 68.26 % is 34.13 of the 100 steps."""
+    reference = np.array([np.arange(101.0), 7 - 2 * np.arange(101.0)])
+    ratios = np.array([[50 + 34.13, 50 - 3 * 34.13], [-93.0, -93 + 68.26]])
+    expected = [[1.0, -3.0], [0.0, 1.0]]
+    np.testing.assert_allclose(standardised_ratios(ratios, reference), expected, atol=1e-12)
+
+
+def test_the_most_significant_ratio_is_the_largest_standardised_one_without_its_sign(rng, bounds):
+    ratios, reference = likelihood_ratios(bounds), rng.normal(20, 9, (N_LAYERS - 1, 99))
+    standardised = standardised_ratios(ratios, reference)
+    assert standardised.shape == ratios.shape
+    assert standardised.min() < 0 < standardised.max()
+    largest = most_significant_ratio(ratios, reference)
+    np.testing.assert_array_equal(largest, np.abs(standardised).max(0))
 
 
 def test_a_row_at_the_median_of_the_reference_scores_zero(rng):
