@@ -89,7 +89,7 @@ def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, li
             label = name if objective == "default" else f"{name} {objective}"
             runs[label] = [_run_one(arguments, name, objective, s) for s in range(arguments.seeds)]
             log.info("%s, mean and standard deviation of %d seeds", label, arguments.seeds)
-            log.info("%s\n", table(arguments.dataset, average(runs[label])))
+            log.info("%s\n", table(arguments.dataset, average(runs[label]), objective))
     if len(runs) > 1:
         log.info("%s", overview({label: average(seeds) for label, seeds in runs.items()}))
     return runs

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from skood.benchmark._papers import PAPERS
+from skood.benchmark._papers import INFORMATIVE, PAPERS
 
 __all__ = ["overview", "table"]
 
 METRICS = ("auroc", "auprc", "fpr80")
 
 
-def table(name: str, averaged: dict[str, Any]) -> str:
-    """The averaged results as text."""
+def table(name: str, averaged: dict[str, Any], objective: str = "default") -> str:
+    """The averaged results as text, beside those of the paper that has this objective."""
+    papers = INFORMATIVE if objective == "InformativeELBO" else PAPERS
     seconds, epochs = averaged["seconds_fit"][0], averaged["epochs"][0]
     lines = [
         f"{name} in: fit {seconds:.0f} s, {epochs:.0f} epochs, "
@@ -26,7 +27,7 @@ def table(name: str, averaged: dict[str, Any]) -> str:
             lines.append(f"{out + ' out':<22}{'AUROC':>14}{'AUPRC':>14}{'FPR80':>14}   paper")
             for score, measured in scores.items():
                 numbers = "".join(f"{_mean_std(measured[metric]):>14}" for metric in METRICS)
-                lines.append(f"  {score:<20}{numbers}   {_paper(name, out, score)}")
+                lines.append(f"  {score:<20}{numbers}   {_paper(papers, name, out, score)}")
         lines.append(f"{'train against test':<22}{'AUROC':>14}{'rate at fpr=0.05':>22}")
         for score, auroc in part["train_test_auroc"].items():
             rate = _mean_std(part["measured_fpr"][score])
@@ -39,10 +40,10 @@ def _mean_std(mean_std: list[float]) -> str:
     return f"{mean:.3f} ±{std:.3f}"
 
 
-def _paper(name: str, out: str, score: str) -> str:
-    if (name, out, score) not in PAPERS:
+def _paper(papers: dict[Any, Any], name: str, out: str, score: str) -> str:
+    if (name, out, score) not in papers:
         return ""
-    source, *numbers = PAPERS[name, out, score]
+    source, *numbers = papers[name, out, score]
     return f"{' '.join(f'{number:.3f}' for number in numbers)} ({source})"
 
 
