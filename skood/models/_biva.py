@@ -109,7 +109,7 @@ learning_rate, device, random_state, verbose
         p(x, z):   z3 -> (u2, d2) -> (u1, d1) -> x        z3 ~> (u1, d1),  (u2, d2) ~> x
 
     so that ``q(z | x) = q(u1 | x) q(u2 | u1, x) q(z3 | u2, u1, x) q(d2 | z3, u, x)
-    q(d1 | z2, z3, x)``. Maaloe et al. 2019, eq. 5 to 8; sizes of Havtorn et al. 2021, appendix B.2,
+    q(d1 | z2, z3, x)``. Maaloe et al. 2019, section 2; sizes of Havtorn et al. 2021, appendix B.2,
     with their strides (2 in layers 1, 4 and 6) for ``network="resnet"``. The paths that infer share
     all deterministic layers. Unlike theirs, skips reach across one layer, not to all below.
 

@@ -47,7 +47,7 @@ class LadderNetwork(HierarchicalNetwork):
 
 
 def precision_weighted(first: Normal, second: Normal) -> Normal:
-    """The normalised product of two Gaussian densities (Sonderby et al. 2016, eq. 17 to 19)."""
+    """The normalised product of two Gaussian densities (Sonderby et al. 2016, section 2.1)."""
     precisions = first.variance.reciprocal(), second.variance.reciprocal()
     variance = (precisions[0] + precisions[1]).reciprocal()
     mean = variance * (first.mean * precisions[0] + second.mean * precisions[1])

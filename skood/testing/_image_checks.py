@@ -31,7 +31,11 @@ _ROW_METHODS = (
     "bounds",
     "reconstruct",
     "transform",
+    "encode",
+    "partial_sample",
+    "score_layers",
 )
+_OPTIONS = {"partial_sample": {"k": 1, "random_state": 0}}
 
 
 def check_scores_are_one_float64_for_each_row(estimator, X):
@@ -140,7 +144,7 @@ def check_unfitted_estimator_says_so(estimator, X):
     calls |= {"sample": (), "group_ood_score": (X, 1), "group_p_values": (X, 1)}
     for name, arguments in calls.items():
         if hasattr(unfitted, name):
-            _assert_raises(NotFittedError, partial(getattr(unfitted, name), *arguments), name)
+            _assert_raises(NotFittedError, partial(_call, unfitted, name, *arguments), name)
 
 
 def check_other_image_shape_is_refused(estimator, X):
@@ -149,7 +153,7 @@ def check_other_image_shape_is_refused(estimator, X):
     others = [X[:, :-1], X[..., :-1], X.reshape(len(X), -1), X[:, None]]
     for other in [x for x in others if x.ndim <= 4]:
         for name in _row_results(fitted, X[:1]):
-            message = _assert_raises(ValueError, partial(getattr(fitted, name), other), name)
+            message = _assert_raises(ValueError, partial(_call, fitted, name, other), name)
             for shape in (other.shape, X.shape[1:]):
                 assert str(shape) in message, f"{name} does not name {shape}: {message}"
 
@@ -159,7 +163,7 @@ def check_other_scale_is_refused(estimator, X):
     fitted = _fit(estimator, X)
     other = X / 255 if X.dtype == np.uint8 else X * 255
     for name in _row_results(fitted, X[:1]):
-        _assert_raises(ValueError, partial(getattr(fitted, name), other), name)
+        _assert_raises(ValueError, partial(_call, fitted, name, other), name)
 
 
 def check_fit_adds_only_names_that_end_in_underscore(estimator, X):
@@ -227,10 +231,24 @@ def _fit(estimator, X):
 
 def _row_results(fitted, X, names=_ROW_METHODS):
     """The result of each method that there is, rows first."""
-    results = {name: getattr(fitted, name)(X) for name in names if hasattr(fitted, name)}
-    if "bounds" in results:
-        results["bounds"] = np.concatenate(results["bounds"]).T
-    return results
+    return {
+        name: _rows_first(name, _call(fitted, name, X)) for name in names if hasattr(fitted, name)
+    }
+
+
+def _call(estimator, name, *arguments):
+    return getattr(estimator, name)(*arguments, **_OPTIONS.get(name, {}))
+
+
+def _rows_first(name, result):
+    """One array with a row for each row of X, whatever a method returns."""
+    if name == "bounds":  # two arrays with the rows last
+        return np.concatenate(result).T
+    if name == "partial_sample":  # the samples come before the rows
+        return result[0]
+    if name == "encode":  # one array for each layer
+        return np.concatenate([z.reshape(len(z), -1) for z in result], axis=1)
+    return result
 
 
 def _assert_same_results(results, expected):

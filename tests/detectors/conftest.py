@@ -4,15 +4,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 import skood.models._base
-from skood import ELBO, HVAE
+from skood import ELBO, HVAE, HierarchicalLLR, Likelihood, Typicality
 from skood.testing import easy_images, small
 
 
 class ColumnModel(BaseEstimator):
-    """Finds its bounds in the columns of X: log p(x) = X[:, 0], L>k = X[:, 0] - k X[:, 1]."""
+    """Finds its bounds in the columns of X: log p(x) = X[:, 0], L>k = X[:, 0] - k X[:, 1].
+
+    A layer from the prior costs X[:, 1], and the top one of the three ten times as much.
+    """
 
     def __init__(self, random_state=None):
         self.random_state = random_state
@@ -25,15 +28,33 @@ class ColumnModel(BaseEstimator):
     def count_layers(self, X):
         return 3
 
-    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, layers=None):
-        k = np.arange(3)[:, None] if layers is None else np.array(layers)[:, None]
-        return X[:, 0] - k * X[:, 1], (k + 1.0) ** 2 + X[:, 1] ** 2
+    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, prior_layers=None):
+        prior_layers = [(), (1,), (1, 2)] if prior_layers is None else prior_layers
+        costs = [[sum(10.0 if layer == 3 else 1.0 for layer in layers)] for layers in prior_layers]
+        return X[:, 0] - costs * X[:, 1], np.add(costs, 1.0) ** 2 + X[:, 1] ** 2
 
     def score_samples(self, X, *, n_importance_samples=1):
         return X[:, 0]
 
     def score(self, X, y=None):
         return float(X[:, 0].mean())
+
+
+def _name(detector):
+    return type(detector).__name__ + str(getattr(detector, "k", ""))
+
+
+@pytest.fixture(
+    params=[
+        Likelihood(),
+        Typicality(),
+        *(HierarchicalLLR(k=k, n_importance_samples=2) for k in (1, "ada", "opt", "max")),
+    ],
+    ids=_name,
+)
+def detector(request):
+    """One of each kind, not fitted."""
+    return clone(request.param)
 
 
 @pytest.fixture
@@ -90,6 +111,7 @@ def fitted_hvae(images):
 def trained_hvae():
     """A model that knows the bars of `easy_images`."""
     options = {"width": 16, "max_epochs": 40, "learning_rate": 3e-3, "batch_size": 64}
+    options["latent_dims"] = (8, 16, 8)
     # Chosen because it flags inverted bars: it shows that the parts work together, no quality.
     options["objective"] = ELBO(free_bits=(2.0, 8.0, 8.0))
     return small(HVAE, random_state=0, **options).fit(easy_images(1000, random_state=1))

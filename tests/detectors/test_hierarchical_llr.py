@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skood import HierarchicalLLR
+from skood import BIVA, HierarchicalLLR, LadderVAE, SeReVAE
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
     likelihood_ratios,
@@ -98,12 +99,12 @@ def test_a_number_of_layers_computes_the_two_bounds_that_it_needs(frozen_column_
     asked, bounds = [], type(frozen_column_model).bounds
 
     def spy(self, X, **options):
-        asked.append(options["layers"])
+        asked.append([set(layers) for layers in options["prior_layers"]])
         return bounds(self, X, **options)
 
     monkeypatch.setattr(type(frozen_column_model), "bounds", spy)
     detect(frozen_column_model, np.random.default_rng(0).normal(size=(40, 2)), 2)
-    assert asked == [(0, 2)]
+    assert asked == [[set(), {1, 2}]]
 
 
 def test_another_k_after_fit_is_refused_instead_of_scored_against_the_old_threshold():
@@ -113,3 +114,108 @@ def test_another_k_after_fit_is_refused_instead_of_scored_against_the_old_thresh
         detector.predict(X)
     detector.set_params(k=1, fpr=0.2)
     assert detector.predict(X).shape == (150,)
+
+
+@pytest.mark.parametrize("model", [LadderVAE, BIVA, SeReVAE])
+def test_every_hierarchical_model_will_do(model, images):
+    detector = small(HierarchicalLLR, model=small(model), k="ada", random_state=0).fit(images)
+    scores = detector.ood_score(images)
+    assert np.isfinite(scores).all() and len(np.unique(scores)) > len(images) // 2
+
+
+# --------------------------------------------------------------------- between two layers: LLR>k<l
+
+
+@pytest.mark.parametrize("k, l", [(1, 2), (1, 3), (2, 3), (2, 2)])
+def test_the_ratio_between_two_layers_starts_from_the_bound_below_l(k, l, fitted_hvae, images):
+    prior_layers = [range(l, 4), range(1, k + 1)]
+    below_l, above_k = fitted_hvae.bounds(
+        images, n_importance_samples=2, prior_layers=prior_layers
+    )[0]
+    scores = detect(fitted_hvae, images, k, l=l).ood_score(images)
+    np.testing.assert_array_equal(scores, below_l - above_k)
+
+
+def test_the_layers_from_l_on_and_those_up_to_k_come_from_the_prior(frozen_column_model):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    detector = detect(frozen_column_model, X, 1, l=2)  # layers 2 and 3 cost 11, layer 1 costs 1
+    np.testing.assert_allclose(detector.ood_score(X), -10 * X[:, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("k", ["ada", "opt", "max"])
+def test_l_needs_an_integer_k(k, frozen_column_model):
+    with pytest.raises(ValueError, match=f"l=2 needs an integer k; got k='{k}'. Use l=None"):
+        detect(frozen_column_model, np.zeros((40, 2)), k, l=2)
+
+
+def test_an_l_above_the_top_layer_is_found_before_the_training(images, trainings):
+    with pytest.raises(ValueError, match=r"l=4 is out of range: HVAE has 3 .* from 2 to 3, or Non"):
+        small(HierarchicalLLR, k=1, l=4).fit(images)
+    assert trainings == []
+
+
+@pytest.mark.parametrize("l", [1, 0, 2.5, "2"])
+def test_an_l_of_a_wrong_kind_is_named(l, frozen_column_model):
+    with pytest.raises(ValueError, match="The 'l' parameter of HierarchicalLLR"):
+        detect(frozen_column_model, np.zeros((40, 2)), 1, l=l)
+
+
+def test_another_l_after_fit_is_refused(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, 1, l=2).set_params(l=None)
+    with pytest.raises(ValueError, match=r"l was changed from 2 to None.*Call fit again"):
+        detector.predict(images)
+
+
+# ------------------------------------------------------------------------------- layer by layer
+
+
+def test_what_the_layers_add_with_ada_sums_to_the_score(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, "ada")
+    layers = detector.score_layers(images)
+    assert layers.shape == (len(images), 2)
+    np.testing.assert_allclose(layers.sum(1), detector.ood_score(images), rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_what_the_first_k_layers_add_sums_to_the_score(k, fitted_hvae, images):
+    detector = detect(fitted_hvae, images, k)
+    layers = detector.score_layers(images)
+    assert layers.shape == (len(images), 2)
+    np.testing.assert_allclose(layers[:, :k].sum(1), detector.ood_score(images), rtol=1e-9)
+
+
+def test_what_the_layers_add_does_not_depend_on_l(fitted_hvae, images):
+    one, other = (detect(fitted_hvae, images, 1, l=l).score_layers(images) for l in (None, 2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_with_opt_the_score_is_the_sum_up_to_one_of_the_layers(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, "opt")
+    sums, scores = detector.score_layers(images).cumsum(1), detector.ood_score(images)
+    np.testing.assert_allclose(np.abs(sums - scores[:, None]).min(1), 0, atol=1e-9)
+
+
+def test_with_max_the_score_is_the_largest_distance_of_a_layer(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, "max", fpr=0.1)
+    layers = detector.score_layers(images)
+    assert (layers < 0).any() and (layers > 0).any()
+    np.testing.assert_array_equal(np.abs(layers).max(1), detector.ood_score(images))
+
+
+@pytest.mark.parametrize("k", [1, "ada", "opt", "max"])
+def test_one_row_alone_has_the_same_layers(k, fitted_hvae, images):
+    detector = detect(fitted_hvae, images, k, fpr=0.1)
+    layers = detector.score_layers(images)
+    for row in (0, 50):
+        np.testing.assert_array_equal(detector.score_layers(images[row : row + 1])[0], layers[row])
+
+
+def test_layers_are_not_scored_before_the_fit(images):
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        HierarchicalLLR().score_layers(images)
+
+
+def test_layers_are_not_scored_after_a_change_of_k(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, 1).set_params(k="ada")
+    with pytest.raises(ValueError, match="k was changed from 1 to 'ada'"):
+        detector.score_layers(images)

@@ -1,7 +1,5 @@
 """What every generative model does, seen on a small HVAE."""
 
-import copy
-import itertools
 import pickle
 
 import numpy as np
@@ -11,8 +9,6 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skood import ELBO, HVAE, InterruptedFitWarning, Trainer, TrainingError
-from skood.core.batches import to_tensor
-from skood.core.noise import Noise
 from skood.testing import easy_images, small
 
 TABLE = np.random.default_rng(0).normal(5, [1, 20, 0.1, 3], (300, 4))
@@ -35,74 +31,6 @@ def of_table():
 @pytest.fixture(scope="module")
 def of_images():
     return hvae().fit(IMAGES)
-
-
-def passes(model, X, sample, prior_layers=frozenset(), prior_mean=True):
-    """The terms of one importance sample, straight from the network."""
-    noise = Noise([model.seed_, 5], shared=True).sample(sample)
-    x = to_tensor(X, torch.device("cpu"))
-    with torch.no_grad():
-        return model.network_.terms(x, noise, prior_layers, prior_mean)
-
-
-def test_the_first_bound_is_the_score(of_images):
-    for s in (1, 3):
-        bounds, _ = of_images.bounds(IMAGES, n_importance_samples=s)
-        scores = of_images.score_samples(IMAGES, n_importance_samples=s)
-        np.testing.assert_array_equal(bounds[0], scores)
-
-
-@pytest.mark.parametrize("k", [0, 1, 2])
-@pytest.mark.parametrize("prior_mean", [False, True])
-def test_a_bound_of_one_sample_is_the_log_weight_of_one_pass(of_images, k, prior_mean):
-    bounds, nll = of_images.bounds(IMAGES, layers=[k], prior_mean=prior_mean)
-    terms = passes(of_images, IMAGES, 0, range(1, k + 1), prior_mean)
-    np.testing.assert_allclose(bounds[0], terms.log_weight, rtol=1e-4)
-    np.testing.assert_allclose(nll[0], -terms.log_px, rtol=1e-4)
-
-
-def test_a_bound_of_many_samples_is_the_logarithm_of_their_mean_weight(of_images):
-    bounds, nll = of_images.bounds(IMAGES, n_importance_samples=4, layers=[1])
-    terms = [passes(of_images, IMAGES, s, {1}) for s in range(4)]
-    weights = torch.stack([t.log_weight for t in terms]).double()
-    np.testing.assert_allclose(bounds[0], weights.logsumexp(0) - np.log(4), rtol=1e-4)
-    expected = -torch.stack([t.log_px for t in terms]).mean(0)
-    np.testing.assert_allclose(nll[0], expected, rtol=1e-4)
-
-
-def test_all_samples_and_bounds_see_the_same_binarised_image():
-    seen = []
-
-    class Watched(HVAE):
-        """Notes what its likelihood observes."""
-
-        def _build_network(self, X, kind):
-            network = super()._build_network(X, kind)
-            observe = network.likelihood.observe
-            network.likelihood.observe = lambda x, noise: seen.append(observe(x, noise)) or seen[-1]
-            return network
-
-    model = Watched((2, 2), width=4, max_epochs=1, random_state=0).fit(IMAGES)
-    seen.clear()
-    model.bounds(IMAGES[:5], n_importance_samples=3)
-    assert len(seen) == 6
-    assert all(torch.equal(seen[0], x) for x in seen)
-
-
-def test_the_mean_of_the_prior_and_a_sample_of_it_differ_only_above_k_0(of_images):
-    of_mean, _ = of_images.bounds(IMAGES, prior_mean=True)
-    of_sample, _ = of_images.bounds(IMAGES, prior_mean=False)
-    np.testing.assert_array_equal(of_mean[0], of_sample[0])
-    assert (of_mean[1:] != of_sample[1:]).all()
-
-
-def test_more_importance_samples_raise_the_bound_on_average(of_table):
-    held_out = np.random.default_rng(1).normal(5, [1, 20, 0.1, 3], (100, 4))
-    model, bounds = copy.copy(of_table), np.empty((20, 3))
-    for model.seed_, s in itertools.product(range(20), range(3)):  # all rows share their noise
-        scores = model.score_samples(held_out, n_importance_samples=4**s)
-        bounds[model.seed_, s] = scores.mean()
-    assert (np.diff(bounds.mean(0)) > 0).all()
 
 
 def test_bits_per_dim_are_nats_by_values_and_the_logarithm_of_2(of_images):

@@ -1,0 +1,84 @@
+"""A model fitted for a moment, and stand-ins whose numbers are given."""
+
+from types import SimpleNamespace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+
+from skood import HVAE
+from skood.testing import easy_images, small
+
+matplotlib.use("Agg")  # tests open no windows
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="session")
+def images():
+    return easy_images(120)
+
+
+@pytest.fixture(scope="session")
+def model(images):
+    return small(HVAE, random_state=0).fit(images)
+
+
+@pytest.fixture(scope="session")
+def table_model():
+    X = np.random.default_rng(0).normal(size=(120, 4))
+    return small(HVAE, random_state=0).fit(X)
+
+
+class GivenModel(BaseEstimator):
+    """Latent means and divergences that were given, whatever X is."""
+
+    def __init__(self, latents=(), kl=()):
+        self.latents = latents
+        self.kl = kl
+
+    def fit(self, X=None, y=None):
+        self.network_ = SimpleNamespace(n_layers=len(self.latents) or np.shape(self.kl)[-1])
+        self.history_ = {"kl": [list(epoch) for epoch in self.kl]}
+        return self
+
+    def encode(self, X):
+        return self.latents
+
+    def reconstruct(self, X, *, k=0):
+        raise NotImplementedError
+
+
+class GivenDetector(BaseEstimator):
+    """Finds scores in X: a row's OOD score in its first column, those of layers in the others."""
+
+    def __init__(self, k="ada"):
+        self.k = k
+
+    def fit(self, X=None, y=None):
+        self.offset_ = -0.5
+        return self
+
+    def ood_score(self, X):
+        return np.asarray(X)[:, 0]
+
+    def score_layers(self, X):
+        return np.asarray(X)[:, 1:]
+
+
+@pytest.fixture
+def given_model():
+    """``given_model(latents, kl)``: fitted."""
+    return lambda *args, **options: GivenModel(*args, **options).fit()
+
+
+@pytest.fixture
+def given_detector():
+    """``given_detector(k)``: fitted."""
+    return lambda *args: GivenDetector(*args).fit()

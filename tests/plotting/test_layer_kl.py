@@ -1,0 +1,50 @@
+"""What layers carry during training."""
+
+import numpy as np
+import pytest
+
+from skood import HVAE
+from skood.plotting import LayerKLDisplay
+
+
+def test_the_lines_are_the_divergences_of_the_history(model):
+    display = LayerKLDisplay.from_estimator(model)
+    kl = np.array(model.history_["kl"])
+    for layer, line in enumerate(display.ax_.lines):
+        np.testing.assert_array_equal(line.get_ydata(), kl[:, layer])
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(len(kl)) + 1)
+        assert line.get_label() == f"layer {layer + 1}"
+
+
+def test_living_layers_have_a_logarithmic_axis(given_model):
+    display = LayerKLDisplay.from_estimator(given_model(kl=[[9.0, 0.3], [8.0, 0.2]]))
+    assert display.ax_.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("nats", [1e-5, 0.0, -1e-3])
+def test_a_collapsed_layer_is_seen(nats, given_model):
+    display = LayerKLDisplay.from_estimator(given_model(kl=[[9.0, 0.3], [8.0, nats]]))
+    assert display.ax_.get_yscale() == "symlog"
+    low, high = display.ax_.get_ylim()
+    assert low < nats < high
+
+
+def test_no_epoch_gives_empty_lines(given_model):
+    interrupted = given_model(latents=[None, None])
+    assert LayerKLDisplay.from_estimator(interrupted).kl.shape == (0, 2)
+
+
+def test_options_reach_matplotlib(given_model):
+    display = LayerKLDisplay.from_estimator(given_model(kl=[[1.0]]), color="red")
+    assert display.ax_.lines[0].get_color() == "red"
+
+
+@pytest.mark.parametrize("thing, got", [(HVAE, "the class HVAE"), (3, "int")])
+def test_what_is_no_fitted_model_is_named(thing, got):
+    with pytest.raises(ValueError, match=f"got {got}. Give LayerKLDisplay a fitted model"):
+        LayerKLDisplay.from_estimator(thing)
+
+
+def test_a_model_without_latent_layers_is_refused(given_model):
+    with pytest.raises(ValueError, match="model must have latent layers; GivenModel has none"):
+        LayerKLDisplay.from_estimator(given_model(kl=np.zeros((2, 0))))
