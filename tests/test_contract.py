@@ -17,7 +17,7 @@ from skood.testing import all_detectors, all_models, image_checks, image_layouts
 MODELS = [small(model) for model in all_models()]
 DETECTORS = [small(detector) for detector in all_detectors()]
 # The other branches of a parameter that changes what is computed.
-DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "opt", "max")]
+DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
 
 # scikit-learn runs these on its own estimators only.
 MORE_CHECKS = (

@@ -170,7 +170,8 @@ class HierarchicalLLR(BaseDetector):
             as well: the higher, the stranger is what that layer holds. With ``k="ada"`` it has its
             weight, and a row adds up to its `ood_score`; with an integer k and ``l=None`` the
             first k columns do. With ``k="max"`` it is instead the distance of LLR>k from its median
-            on normal rows, in standard deviations and with its sign; `ood_score` is the largest.
+            on normal rows, in standard deviations and with its sign; `ood_score` is the
+            largest in size.
         """
         check_is_fitted(self)
         self._check_scoring_parameters()

@@ -132,8 +132,9 @@ class LayerCorrelationDisplay:
             self.ax_.bar(layers + shift, values, **options)
         self.ax_.axhline(0, color="black", lw=0.8)
         self.ax_.set(xticks=layers, xlabel="layer (1 is nearest to x)", ylabel="linear CKA")
-        self.ax_.set_ylim(top=1)
-        self.ax_.legend(frameon=False)
+        self.ax_.set_ylim(top=1.2)  # room for the legend
+        self.ax_.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+        self.ax_.legend(frameon=False, loc="upper center", ncols=2)
         return self
 
 

@@ -1,5 +1,6 @@
 """What every model with latent layers does, in every architecture and for any kind of data."""
 
+import copy
 import inspect
 import itertools
 
@@ -200,12 +201,21 @@ def test_the_ten_layers_of_the_default_can_be_fitted(model):
     assert len(fitted.encode(COLOUR)) == len(fitted.history_["kl"][-1]) == 10
 
 
-# ---------------------------------------------------------------------------------- partial samples
+# ------------------------------------------------------------------------------ means and samples
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda model: model.__name__)
 def fitted(request, make):
     return make(request.param, width=16).fit(TABLE)
+
+
+def test_means_of_layers_and_reconstructions_do_not_depend_on_the_noise(fitted):
+    other = copy.copy(fitted)
+    other.seed_ = fitted.seed_ + 1
+    for ours, others in zip(fitted.encode(TABLE), other.encode(TABLE), strict=True):
+        np.testing.assert_array_equal(ours, others)
+    for k in range(fitted.network_.n_layers):
+        np.testing.assert_array_equal(fitted.reconstruct(TABLE, k=k), other.reconstruct(TABLE, k=k))
 
 
 def test_samples_from_the_prior_alone_do_not_depend_on_x(fitted):
