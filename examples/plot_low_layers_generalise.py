@@ -3,9 +3,9 @@ What do the layers of a hierarchy know?
 =======================================
 
 Low layers know strokes and edges, which all images share; high layers know what one kind of image
-looks like. Two models, one of photographs and one of handwritten digits, agree in their lowest layer
-on any images, and the less the higher the layer. So a model of photographs can rebuild digits from
-its lowest layer, and a likelihood, which that layer rules, finds little wrong with them.
+looks like. Two models, one of photographs and one of handwritten digits, agree in their lowest
+layer on any images, and the less the higher the layer. So a model of photographs rebuilds digits
+from its lowest layer.
 
 After figures 1 and 2 of Havtorn et al. 2021. Prints the agreement layer by layer and saves
 ``low_layers_generalise.png``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -188,6 +189,11 @@ class BaseGenerativeModel(
         if prior_layers is None:
             prior_layers = [range(1, k + 1) for k in range(max(1, self.network_.n_layers))]
         for layers in prior_layers:
+            if not isinstance(layers, Collection):
+                raise ValueError(
+                    "prior_layers must hold a collection of layers for each bound; got "
+                    f"{layers!r} for one. Write [(1, 2)] for one bound with layers 1 and 2."
+                )
             for layer in layers:
                 self._check_layer("prior_layers", layer, 1, self.network_.n_layers)
         if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
@@ -253,10 +259,13 @@ class BaseGenerativeModel(
         Returns
         -------
         ndarray of shape (n_samples, n, ...), float64
-            Means of p(x | z), on the scale of X (Li et al. 2022, figures 2 and 8).
+            Means of p(x | z), on the scale of X (Li et al. 2022, figures 2 and 8). Rows share the
+            random numbers of a sample.
         """
         check_is_fitted(self)
         self._check_layer("k", k, 0, self.network_.n_layers)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
         seed, layers = draw_seed(random_state), range(1, k + 1)
         noises = [
             Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)

@@ -14,9 +14,31 @@ from torch.nn import functional as F
 
 from skood.core.noise import Noise
 
-__all__ = ["Join", "ResidualBlock", "Stage", "WeightNorm", "adapter", "initialise_from_data"]
+__all__ = [
+    "Join",
+    "Linear",
+    "ResidualBlock",
+    "Stage",
+    "WeightNorm",
+    "adapter",
+    "initialise_from_data",
+]
 
 Shape = tuple[int, ...]
+
+
+class Linear(nn.Linear):
+    """A linear layer that gives a row the same result to the last bit at any place in a batch.
+
+    MKL multiplies a few rows at a time, and where there are less than twelve outputs, it may add
+    up in another order for some rows. With the rows along its lanes all of them are treated alike.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        y = (self.weight @ x.mT).mT
+        return y if self.bias is None else y + self.bias
 
 
 class WeightNorm(nn.Module):
@@ -65,7 +87,7 @@ def initialise_from_data(network: nn.Module, x: Tensor, noise: Noise) -> None:
 
 
 def _linear(n_in: int, n_out: int, normalise: bool) -> nn.Module:
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     return WeightNorm(layer) if normalise else layer
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skood.nn.blocks import ResidualBlock, Shape, adapter
+from skood.nn.blocks import Linear, ResidualBlock, Shape, adapter
 
 __all__ = ["ImageDecoder", "ImageEncoders", "VectorDecoder", "VectorEncoders", "mlp"]
 
@@ -20,7 +20,7 @@ def mlp(n_in: int, width: int, n_out: int, activation: type[nn.Module] = nn.ReLU
     torch's own starts with outputs that hardly depend on the inputs; a chain of such networks
     learns to use one unit in ten.
     """
-    linears = [nn.Linear(n_in, width), nn.Linear(width, width), nn.Linear(width, n_out)]
+    linears = [Linear(n_in, width), Linear(width, width), Linear(width, n_out)]
     for linear in linears:
         nn.init.xavier_normal_(linear.weight)
         nn.init.zeros_(linear.bias)
@@ -33,7 +33,7 @@ class VectorEncoders(nn.Module):
     def __init__(self, shape_in: Shape, n_out: int, n_layers: int, width: int):
         super().__init__()
         singles = [mlp(math.prod(shape_in), width, n_out) for _ in range(n_layers)]
-        self.first = nn.Linear(math.prod(shape_in), n_layers * width)
+        self.first = Linear(math.prod(shape_in), n_layers * width)
         with torch.no_grad():
             weights = [cast(nn.Linear, single[0]).weight for single in singles]
             self.first.weight.copy_(torch.cat(weights))
@@ -44,8 +44,10 @@ class VectorEncoders(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         n_layers = len(self.second_weight)
         hidden = F.relu(self.first(x.flatten(1))).unflatten(1, (n_layers, -1)).transpose(0, 1)
-        hidden = F.relu(torch.baddbmm(self.second_bias, hidden, self.second_weight))
-        return list(torch.baddbmm(self.third_bias, hidden, self.third_weight))
+        # The rows lie along the last axis: see `Linear`.
+        hidden = hidden.mT
+        hidden = F.relu(torch.baddbmm(self.second_bias.mT, self.second_weight.mT, hidden))
+        return list(torch.baddbmm(self.third_bias.mT, self.third_weight.mT, hidden).mT)
 
 
 def _stacked(singles: list[nn.Sequential], index: int) -> tuple[nn.Parameter, nn.Parameter]:

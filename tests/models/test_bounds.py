@@ -133,3 +133,11 @@ def test_what_is_held_in_memory_does_not_grow_with_the_importance_samples(
     monkeypatch.setattr(of_images.network_, "terms", watch)
     of_images.bounds(IMAGES, n_importance_samples=n_importance_samples)
     assert 4 <= most[0] <= 8  # of this sample and of the one before
+
+
+def test_layers_that_are_no_collection_are_refused_with_a_remedy(make):
+    model = make(HVAE, (2, 2)).fit(np.random.default_rng(0).normal(size=(30, 3)))
+    with pytest.raises(ValueError, match=r"got 1 for one\. Write \[\(1, 2\)\]"):
+        model.bounds(np.zeros((2, 3)), prior_layers=(1, 2))
+    with pytest.raises(ValueError, match="n_samples must be a positive integer; got 0"):
+        model.partial_sample(np.zeros((2, 3)), k=1, n_samples=0)
