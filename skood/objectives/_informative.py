@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from skood.core.noise import Noise
 from skood.core.protocols import Network, Progress
 from skood.core.terms import Terms
+from skood.objectives.schedules import linear_warmup
 
 __all__ = ["InformativeELBO"]
 
@@ -22,7 +23,7 @@ class InformativeELBO(BaseEstimator):
 
     The loss of a row is minus the mean of the bounds L>k over k = 0, ..., L - 1: besides x from all
     layers it asks for x from the layers above k only, those below coming from the prior. There are
-    no free bits and no warm-up.
+    no free bits.
 
     Parameters
     ----------
@@ -36,6 +37,9 @@ class InformativeELBO(BaseEstimator):
     below : {"mean", "sample"}, default="mean"
         Whether the layers up to k are the prior's mean, as in the scores, or samples of it, as in
         eq. 10.
+    warmup : float in [0, 1], default=0.1
+        Part of the planned training over which the weight of the divergences rises to 1. 0 is the
+        paper's; with top-down inference layer 1 then dies at once.
 
     Notes
     -----
@@ -51,12 +55,21 @@ class InformativeELBO(BaseEstimator):
         "n_bounds": [Interval(Integral, 1, None, closed="left"), StrOptions({"all"})],
         "divergences": [StrOptions({"each", "printed"})],
         "below": [StrOptions({"mean", "sample"})],
+        "warmup": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, *, n_bounds: int | str = 1, divergences: str = "each", below: str = "mean"):
+    def __init__(
+        self,
+        *,
+        n_bounds: int | str = 1,
+        divergences: str = "each",
+        below: str = "mean",
+        warmup: float = 0.1,
+    ):
         self.n_bounds = n_bounds
         self.divergences = divergences
         self.below = below
+        self.warmup = warmup
 
     def check(self, n_layers: int) -> None:
         """Raise ValueError for a parameter out of its range."""
@@ -75,7 +88,7 @@ class InformativeELBO(BaseEstimator):
             for k in self._chosen(max(1, network.n_layers), noise)
         ]
         log_px = torch.stack([terms.log_px for terms in passes]).mean()
-        return self._divergences(passes) - log_px
+        return linear_warmup(progress, self.warmup) * self._divergences(passes) - log_px
 
     def _chosen(self, n_layers: int, noise: Noise) -> list[int]:
         """The values of k that a step takes."""
