@@ -15,6 +15,7 @@ MODULES = {
     "skood.calibration": "Thresholds and p-values",
     "skood.metrics": "Metrics",
     "skood.datasets": "Data sets",
+    "skood.plotting": "Pictures",
     "skood.testing": "For writing models and detectors",
 }
 

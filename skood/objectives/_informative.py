@@ -38,8 +38,9 @@ class InformativeELBO(BaseEstimator):
         Whether the layers up to k are the prior's mean, as in the scores, or samples of it, as in
         eq. 10.
     warmup : float in [0, 1], default=0.1
-        Part of the planned training over which the weight of the divergences rises to 1. 0 is the
-        paper's; with top-down inference layer 1 then dies at once.
+        Part of the planned training over which the weight of the divergences rises to 1; 0 is the
+        paper's. With top-down inference (`LadderVAE`, `SeReVAE`) the lowest layers may die with
+        or without it, see docs/results.md: take `ELBO` there.
 
     Notes
     -----

@@ -138,7 +138,8 @@ class LatentMapDisplay:
             for group, colour in zip(groups, qualitative_colours(len(groups)), strict=True):
                 points = self.positions[self.labels == group]
                 self.ax_.scatter(*points.T, **({"color": colour, "label": str(group)} | options))
-            self.ax_.legend(markerscale=2)
+            options = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+            self.ax_.legend(markerscale=2, handletextpad=0.1, **options)
         self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
         self.ax_.set_title(f"layer {self.layer}")
         self.ax_.set_aspect("equal", "datalim")

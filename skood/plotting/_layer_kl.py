@@ -88,12 +88,13 @@ class LayerKLDisplay:
         n_epochs, n_layers = self.kl.shape
         epochs = np.arange(1, n_epochs + 1)
         for layer, colour in enumerate(sequential_colours(n_layers), start=1):
-            options = {"color": colour, "label": f"layer {layer}"} | line_options
+            options = {"color": colour, "label": f"{layer}"} | line_options
             self.ax_.plot(epochs, self.kl[:, layer - 1], **options)
         if self.kl.min(initial=np.inf) < _SMALLEST_NATS:
             self.ax_.set_yscale("symlog", linthresh=_SMALLEST_NATS)
         else:
             self.ax_.set_yscale("log")
         self.ax_.set(xlabel="epoch", ylabel="KL per layer (nats)")
-        self.ax_.legend(frameon=False)
+        options = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+        self.ax_.legend(title="layer", handlelength=1, **options)
         return self

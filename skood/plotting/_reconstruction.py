@@ -121,7 +121,7 @@ class ReconstructionDisplay:
         rows = [row for images in self.pictures.values() for row in images]
         n, (height, width) = len(rows[0]), rows[0].shape[1:3]
         step_x, step_y = width * (1 + _GAP), height + width * _GAP
-        size = (1.2 + 0.6 * n, 0.1 + 0.6 * len(rows) * step_y / step_x)
+        size = (1.6 + 0.6 * n, 0.1 + 0.6 * len(rows) * step_y / step_x)
         self.ax_ = axes_to_draw_on(ax, size)
         self.figure_ = self.ax_.figure
         options = {"cmap": "gray", "vmin": self.vmin, "vmax": self.vmax} | imshow_options
@@ -155,7 +155,7 @@ def _rebuilt(model, X, k, n_samples, random_state):
     if not n_samples:
         return {f"from z > {i}": model.reconstruct(X, k=i)[None] for i in k}
     options = {"n_samples": n_samples, "random_state": random_state}
-    return {f"drawn given z > {i}": model.partial_sample(X, k=i, **options) for i in k}
+    return {f"drawn, z > {i}": model.partial_sample(X, k=i, **options) for i in k}
 
 
 def _channels_last(images):

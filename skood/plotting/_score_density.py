@@ -134,7 +134,9 @@ class ScoreDensityDisplay:
         if self.threshold is not None:
             self.ax_.axvline(self.threshold, color="black", lw=1, ls="--", label="threshold")
         self.ax_.set(xlabel="OOD score: the higher, the stranger", ylabel="density")
-        self.ax_.legend(frameon=False)
+        self.ax_.margins(y=0.5)  # room for the legend
+        self.ax_.locator_params(axis="x", nbins=6)
+        self.ax_.legend()
         return self
 
     def _range(self):

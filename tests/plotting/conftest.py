@@ -1,5 +1,6 @@
 """A model fitted for a moment, and stand-ins whose numbers are given."""
 
+import warnings
 from types import SimpleNamespace
 
 import matplotlib
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from skood import HVAE
+from skood import HVAE, CollapseWarning
 from skood.testing import easy_images, small
 
 matplotlib.use("Agg")  # tests open no windows
@@ -25,15 +26,26 @@ def images():
     return easy_images(120)
 
 
+def _fit_small(estimator_class, X, **parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)  # two epochs
+        return small(estimator_class, random_state=0, **parameters).fit(X)
+
+
+@pytest.fixture(scope="session")
+def fit_small():
+    """``fit_small(estimator_class, X, **parameters)``: an estimator fitted for a moment."""
+    return _fit_small
+
+
 @pytest.fixture(scope="session")
 def model(images):
-    return small(HVAE, random_state=0).fit(images)
+    return _fit_small(HVAE, images)
 
 
 @pytest.fixture(scope="session")
 def table_model():
-    X = np.random.default_rng(0).normal(size=(120, 4))
-    return small(HVAE, random_state=0).fit(X)
+    return _fit_small(HVAE, np.random.default_rng(0).normal(size=(120, 4)))
 
 
 class GivenModel(BaseEstimator):

@@ -5,7 +5,6 @@ import pytest
 
 from skood import HVAE
 from skood.plotting import LayerCorrelationDisplay
-from skood.testing import small
 
 RNG = np.random.default_rng(0)
 NOISE = [RNG.normal(size=(300, 40)), RNG.normal(size=(300, 3, 4, 4))]
@@ -66,8 +65,8 @@ def test_a_constant_layer_correlates_with_nothing(constant, given_model):
     )
 
 
-def test_the_bars_are_the_correlations_of_each_data_set(model, images):
-    other = small(HVAE, random_state=1).fit(images)
+def test_the_bars_are_the_correlations_of_each_data_set(model, images, fit_small):
+    other = fit_small(HVAE, images[:60])
     X = {"bars": images, "inverted": 255 - images}
     display = LayerCorrelationDisplay.from_estimators(model, other, X)
     for bars, (name, values) in zip(

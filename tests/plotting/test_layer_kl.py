@@ -13,7 +13,7 @@ def test_the_lines_are_the_divergences_of_the_history(model):
     for layer, line in enumerate(display.ax_.lines):
         np.testing.assert_array_equal(line.get_ydata(), kl[:, layer])
         np.testing.assert_array_equal(line.get_xdata(), np.arange(len(kl)) + 1)
-        assert line.get_label() == f"layer {layer + 1}"
+        assert line.get_label() == f"{layer + 1}"
 
 
 def test_living_layers_have_a_logarithmic_axis(given_model):

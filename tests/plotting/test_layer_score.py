@@ -32,7 +32,6 @@ def test_columns_and_unit_are_those_of_the_detector(k, column, unit, given_detec
     assert display.figure_.axes[1].get_ylabel() == f"OOD score ({unit})"
 
 
-@pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 def test_a_real_detector_is_drawn(model, images):
     detector = HierarchicalLLR(FrozenEstimator(model), k="ada", n_importance_samples=1)
     detector.set_params(random_state=0, fpr=0.1).fit(images)

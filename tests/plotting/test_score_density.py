@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from skood import HVAE, Likelihood
+from skood import Likelihood
 from skood.metrics import auroc
 from skood.plotting import ScoreDensityDisplay
-from skood.testing import small
 
 SCORES = {
     "normal": np.random.default_rng(0).normal(size=500),
@@ -70,9 +69,8 @@ def test_a_detector_gives_scores_and_threshold(given_detector):
     assert display.threshold == 0.5
 
 
-@pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
-def test_above_the_threshold_are_the_rows_that_predict_flags(images):
-    detector = small(Likelihood, model=small(HVAE), fpr=0.2, random_state=0).fit(images)
+def test_above_the_threshold_are_the_rows_that_predict_flags(images, fit_small):
+    detector = fit_small(Likelihood, images, fpr=0.2)
     display = ScoreDensityDisplay.from_estimator(detector, {"bars": images})
     above = display.scores["bars"] > display.threshold
     np.testing.assert_array_equal(above, detector.predict(images) == -1)
