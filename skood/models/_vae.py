@@ -45,8 +45,9 @@ random_state, verbose
     --------
     >>> import numpy as np
     >>> from skood import VAE
-    >>> X = np.random.default_rng(0).normal(size=(200, 5))
-    >>> model = VAE(latent_dim=2, max_epochs=2, random_state=0).fit(X)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5))
+    >>> model = VAE(latent_dim=2, max_epochs=20, random_state=0).fit(X)
     >>> model.transform(X).shape
     (200, 2)
     """
