@@ -107,9 +107,12 @@ def plan_network(
         raise ValueError(
             f"network={network!r} is for {kinds[0]}, but X holds {kinds[1]}. Use network='auto'."
         )
-    dims = check_latent_dims(latent_dims, (8, 16, 8) if is_image else (16, 8, 4))
+    automatic, n_maps = ((8, 16, 8), 1) if is_image else ((16, 8, 4), 0)
+    if network == "resnet" and shape[0] > 1:
+        automatic, n_maps = (128, 64, 32), 2
+    dims = check_latent_dims(latent_dims, automatic)
     most = len(dims) if is_image else 0
-    n_spatial = min(1, most) if n_spatial_layers == "auto" else int(n_spatial_layers)
+    n_spatial = min(n_maps, most) if n_spatial_layers == "auto" else int(n_spatial_layers)
     if n_spatial > most:
         raise ValueError(
             f"n_spatial_layers={n_spatial} is more than the {most} layers that can be maps here. "

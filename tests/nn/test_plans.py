@@ -142,3 +142,11 @@ def test_latent_dims_that_are_no_positive_integers_are_refused_with_their_value(
 def test_what_does_not_fit_the_rows_is_refused(shape, options, message):
     with pytest.raises(ValueError, match=message):
         plan_network(shape, n_rows=1000, **options)
+
+
+def test_colour_images_at_full_resolution_get_the_latents_of_the_paper():
+    """Havtorn et al. 2021, appendix B.1."""
+    plan = plan_network((3, 32, 32), network="resnet", n_rows=1000)
+    assert plan.latents == [(128, 16, 16), (64, 8, 8), (32,)]
+    grey = plan_network((1, 28, 28), network="resnet", n_rows=1000)
+    assert grey.latents == [(8, 14, 14), (16,), (8,)]
