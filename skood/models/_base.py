@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Collection
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -25,8 +25,8 @@ from skood.core.exceptions import CollapseWarning
 from skood.core.noise import Noise, fork_rng
 from skood.core.training import Trainer, train
 from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
+from skood.models._bounds import bounds_of_batch, check_count, check_layer, check_prior_layers
 from skood.objectives import ELBO
-from skood.scores.bounds import importance_weighted_bound
 
 __all__ = ["BaseGenerativeModel"]
 
@@ -188,34 +188,13 @@ class BaseGenerativeModel(
         check_is_fitted(self)
         if prior_layers is None:
             prior_layers = [range(1, k + 1) for k in range(max(1, self.network_.n_layers))]
-        for layers in prior_layers:
-            if not isinstance(layers, Collection):
-                raise ValueError(
-                    "prior_layers must hold a collection of layers for each bound; got "
-                    f"{layers!r} for one. Write [(1, 2)] for one bound with layers 1 and 2."
-                )
-            for layer in layers:
-                self._check_layer("prior_layers", layer, 1, self.network_.n_layers)
-        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
-            raise ValueError(
-                f"n_importance_samples must be a positive integer; got {n_importance_samples!r}."
-            )
-        noise = self._scoring_noise()
-
-        def log_weights(network, x, layers, log_px):
-            for s in range(n_importance_samples):
-                terms = network.terms(x, noise.sample(s), layers, prior_mean)
-                log_px += terms.log_px.double().cpu().numpy()
-                yield terms.log_weight.double().cpu().numpy()
-
-        def bounds_of_batch(network, x):
-            result = np.zeros((2, len(prior_layers), len(x)))
-            for bound, log_px, layers in zip(*result, prior_layers, strict=True):
-                bound[:] = importance_weighted_bound(log_weights(network, x, layers, log_px))
-                log_px[:] = network.max_log_px - log_px / n_importance_samples
-            return result
-
-        bounds, nll = self._map(X, bounds_of_batch)
+        check_prior_layers(self, prior_layers)
+        check_count("n_importance_samples", n_importance_samples)
+        options = {"prior_layers": prior_layers, "n_samples": n_importance_samples}
+        evaluate = partial(
+            bounds_of_batch, noise=self._scoring_noise(), prior_mean=prior_mean, **options
+        )
+        bounds, nll = self._map(X, evaluate)
         return bounds, np.maximum(nll, 0)
 
     def score(self, X, y=None):
@@ -241,7 +220,7 @@ class BaseGenerativeModel(
             Mean of p(x | z>k), shape and scale of X (Havtorn et al. 2021, figure 1).
         """
         check_is_fitted(self)
-        self._check_layer("k", k, 0, self.network_.n_layers - 1)
+        check_layer(self, "k", k, 0, self.network_.n_layers - 1)
         return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), mean=True)
 
     def partial_sample(self, X, *, k, n_samples=1, random_state=None):
@@ -263,9 +242,8 @@ class BaseGenerativeModel(
             random numbers of a sample.
         """
         check_is_fitted(self)
-        self._check_layer("k", k, 0, self.network_.n_layers)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
+        check_layer(self, "k", k, 0, self.network_.n_layers)
+        check_count("n_samples", n_samples)
         seed, layers = draw_seed(random_state), range(1, k + 1)
         noises = [
             Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)
@@ -326,13 +304,6 @@ class BaseGenerativeModel(
     def _n_features_out(self):
         """Columns of `transform`; for ``get_feature_names_out``."""
         return math.prod(self.network_.latent_shapes[-1])
-
-    def _check_layer(self, name, value, smallest, largest):
-        if not isinstance(value, Integral) or not smallest <= value <= largest:
-            raise ValueError(
-                f"{name} must be an integer from {smallest} to {largest}, since this "
-                f"{type(self).__name__} has {self.network_.n_layers} latent layers; got {value!r}."
-            )
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
