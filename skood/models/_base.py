@@ -25,7 +25,7 @@ from skood.core.exceptions import CollapseWarning
 from skood.core.noise import Noise, fork_rng
 from skood.core.training import Trainer, train
 from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
-from skood.models._bounds import bounds_of_batch, check_count, check_layer, check_prior_layers
+from skood.models._bounds import bounds_of_batch, check_count, check_prior_layers
 from skood.objectives import ELBO
 
 __all__ = ["BaseGenerativeModel"]
@@ -63,7 +63,6 @@ class BaseGenerativeModel(
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "objective": [callable, None],
         "trainer": [Trainer, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -111,7 +110,7 @@ class BaseGenerativeModel(
             self.seed_ = draw_seed(self.random_state)
             with fork_rng(self.seed_):
                 network = self._build_network(X, self.data_kind_)
-            objective = self._checked_objective(network)
+            objective = self._objective_for(network)
             self.history_, self.interrupted_ = train(
                 network,
                 objective,
@@ -206,104 +205,13 @@ class BaseGenerativeModel(
         nats = self.score_samples(X, n_importance_samples=n_importance_samples)
         return -nats / (math.log(2) * math.prod(self.input_shape_))
 
-    def reconstruct(self, X, *, k=0):
-        """Rebuild X from the layers above k, the k layers nearest to x being the prior's mean.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-        k : int in [0, n_layers - 1], default=0
-
-        Returns
-        -------
-        ndarray, float64
-            Mean of p(x | z>k), shape and scale of X (Havtorn et al. 2021, figure 1).
-        """
-        check_is_fitted(self)
-        check_layer(self, "k", k, 0, self.network_.n_layers - 1)
-        return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), mean=True)
-
-    def partial_sample(self, X, *, k, n_samples=1, random_state=None):
-        """What the model imagines given only what the layers above k know of X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-        k : int in [0, n_layers]
-            z>k is drawn from q(z>k | x) and the k layers nearest to x from the prior, which is
-            that of the model alone for k = n_layers.
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n, ...), float64
-            Means of p(x | z), on the scale of X (Li et al. 2022, figures 2 and 8). Rows share the
-            random numbers of a sample.
-        """
-        check_is_fitted(self)
-        check_layer(self, "k", k, 0, self.network_.n_layers)
-        check_count("n_samples", n_samples)
-        seed, layers = draw_seed(random_state), range(1, k + 1)
-        noises = [
-            Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)
-        ]
-        return np.stack([self._reconstruct(X, layers, noise, mean=False) for noise in noises])
-
-    def _reconstruct(self, X, prior_layers, noise, mean):
-        shape = self.input_shape_
-
-        def rebuilt(network, x):
-            return to_array(network.reconstruct(x, noise, prior_layers, mean), shape)
-
-        return self._map(X, rebuilt, row_axis=0)
-
-    def encode(self, X):
-        """Means of q of every latent layer, layer 1 (nearest to x) first.
-
-        Returns
-        -------
-        list of ndarrays of shapes (n, units) or (n, channels, height, width), float64
-        """
-        check_is_fitted(self)
-        noise = self._scoring_noise()
-        shapes = self.network_.latent_shapes
-
-        def all_layers(network, x):
-            return torch.cat([z.flatten(1) for z in network.encode(x, noise)], dim=1)
-
-        joined = self._map(X, all_layers, row_axis=0)
-        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-        parts = np.split(joined, ends, axis=1)
-        return [z.reshape(len(z), *shape) for z, shape in zip(parts, shapes, strict=True)]
-
-    def transform(self, X):
-        """Means of the top latent layer, shape (n, latent units), float64."""
-        check_is_fitted(self)
-        return self.encode(X)[-1].reshape(-1, self._n_features_out)
-
     def _scoring_noise(self):
         """The same for all rows and all calls: a score is a fixed function of its row."""
         return Noise([self.seed_, 5], resolve_device(self.device), shared=True)
 
-    def _checked_objective(self, network):
-        if isinstance(self.objective, type):
-            name = self.objective.__name__
-            raise ValueError(f"objective must be an instance; got the class. Write {name}().")
-        if self.objective is None:
-            return self._default_objective(network)
-        if hasattr(self.objective, "check"):
-            self.objective.check(network.n_layers)
-        return self.objective
-
-    def _default_objective(self, network):
-        """What ``objective=None`` stands for."""
+    def _objective_for(self, network):
+        """What training minimises."""
         return ELBO(free_bits=0.0)
-
-    @property
-    def _n_features_out(self):
-        """Columns of `transform`; for ``get_feature_names_out``."""
-        return math.prod(self.network_.latent_shapes[-1])
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""

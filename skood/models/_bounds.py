@@ -17,6 +17,7 @@ def bounds_of_batch(network, x, noise, *, prior_layers, n_samples, prior_mean):
 
     One sample is in memory at a time.
     """
+    n_samples = n_samples if network.n_layers else 1  # they would all be the same
 
     def log_weights(layers, log_px):
         for s in range(n_samples):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skood.models._base import BaseGenerativeModel
+from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
 from skood.nn.plans import plan_network
 from skood.objectives import ELBO
@@ -15,7 +16,7 @@ from skood.objectives import ELBO
 __all__ = ["BaseHierarchicalVAE"]
 
 
-class BaseHierarchicalVAE(BaseGenerativeModel):
+class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
     """Base of `HVAE`, `LadderVAE` and `BIVA`, whose docstrings describe the parameters.
 
     A subclass names its ``_network_class``, called with the shape of a row, the `Plan` and the
@@ -24,6 +25,7 @@ class BaseHierarchicalVAE(BaseGenerativeModel):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseGenerativeModel._parameter_constraints,
+        **LatentVariablesMixin._parameter_constraints,
         "latent_dims": [tuple, list, StrOptions({"auto"})],
         "n_spatial_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "network": [StrOptions({"auto", "mlp", "patch", "resnet"})],

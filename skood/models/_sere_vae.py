@@ -13,6 +13,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from skood.models._base import BaseGenerativeModel
+from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
 from skood.nn.bijectors import RankOneAffine
 from skood.nn.blocks import Shape
@@ -125,7 +126,7 @@ class _Bijection(nn.Module):
         return RankOneAffine(shift, F.softplus(F.elu(raw)) + 1e-3, direction)
 
 
-class SeReVAE(BaseGenerativeModel):
+class SeReVAE(LatentVariablesMixin, BaseGenerativeModel):
     """Self-reflective variational autoencoder: top-down, with bijections shared by prior and q.
 
     Parameters
@@ -178,6 +179,7 @@ verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseGenerativeModel._parameter_constraints,
+        **LatentVariablesMixin._parameter_constraints,
         "latent_dims": [tuple, list, StrOptions({"auto"})],
         "self_reflective": ["boolean"],
         "network": [StrOptions({"auto", "mlp", "resnet"})],

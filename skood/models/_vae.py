@@ -9,13 +9,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skood.models._base import BaseGenerativeModel
 from skood.models._hvae import BottomUpNetwork
+from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
 from skood.nn.plans import plan_network
 
 __all__ = ["VAE"]
 
 
-class VAE(BaseGenerativeModel):
+class VAE(LatentVariablesMixin, BaseGenerativeModel):
     """Variational autoencoder with one latent layer: the baseline.
 
     Parameters
@@ -54,6 +55,7 @@ random_state, verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseGenerativeModel._parameter_constraints,
+        **LatentVariablesMixin._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "network": [StrOptions({"auto", "mlp", "patch", "resnet"})],
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
