@@ -16,7 +16,7 @@ from skood.nn.likelihoods import (
     Likelihood,
 )
 
-__all__ = ["LIKELIHOODS", "build_likelihood", "row_shape"]
+__all__ = ["LIKELIHOODS", "build_likelihood", "row_shape", "standardisation"]
 
 _OF_PIXELS = {
     "bernoulli": Bernoulli,
@@ -62,7 +62,14 @@ def build_likelihood(name: str, kind: str, X: np.ndarray) -> Likelihood:
 
 
 def _gaussian(X: np.ndarray) -> Gaussian:
-    """Standardise each feature of a table, but images as a whole: pixels share one unit."""
+    return Gaussian(*standardisation(X), n_values=math.prod(X.shape[1:]))
+
+
+def standardisation(X: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and scale of each feature of a table, but of images as a whole: pixels share one unit.
+
+    Both float64, of shape (features,) or (1, 1, 1).
+    """
     axis = 0 if X.ndim == 2 else None
     loc, scale = np.mean(X, axis=axis, dtype=np.float64), np.std(X, axis=axis, dtype=np.float64)
     # Mostly constant features: one row in a thousand should not lie thirty deviations out.
@@ -70,5 +77,4 @@ def _gaussian(X: np.ndarray) -> Gaussian:
     # A constant feature has no scale of its own, up to rounding errors of its mean.
     scale = np.where(scale > 1e-12 * np.maximum(1e-20, np.abs(loc)), scale, 1.0)
     shape = (-1,) if X.ndim == 2 else (1, 1, 1)
-    tensors = [torch.tensor(value, dtype=torch.float64).reshape(shape) for value in (loc, scale)]
-    return Gaussian(*tensors, n_values=math.prod(X.shape[1:]))
+    return tuple(torch.tensor(v, dtype=torch.float64).reshape(shape) for v in (loc, scale))

@@ -1,0 +1,151 @@
+"""The flow of 1x1 convolutions."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skood.models._base import BaseGenerativeModel
+from skood.models._flow import BaseFlow, continuous_coordinates
+from skood.models._likelihood import row_shape
+from skood.nn.flow_network import FlowNetwork
+from skood.nn.flows import (
+    ActNorm,
+    AlternatingCoupling,
+    Chain,
+    ChannelCoupling,
+    Flatten,
+    InvertibleConvolution,
+    MultiScale,
+    Squeeze,
+)
+
+__all__ = ["Glow"]
+
+
+class Glow(BaseFlow):
+    """Normalising flow of normalisation, 1x1 convolutions and affine couplings.
+
+    Its log-likelihood is exact, up to the dequantisation of pixels.
+
+    Parameters
+    ----------
+    network : {"auto", "conv", "flat"}, default="auto"
+        "conv" is the multi-scale flow of images (Kingma & Dhariwal 2018): in each coupling a
+        convolutional network lets half of the channels change the others. "flat" takes a row as
+        one vector, of which every second value changes those between through a multilayer
+        perceptron: for tables, and for grey images as in Montazeran et al. "auto" is "flat" for
+        tables and for images that cannot be squeezed, else "conv".
+    n_levels : int, default=2
+        Of "conv": after each but the last, half of the channels leave the flow.
+    patch : int, default=2
+        Of "conv": each level turns patches of so many pixels a side into channels.
+    n_steps : int, default=8
+        Steps of the flow in each level.
+    width : int or "auto", default="auto"
+        Channels, or units, of the hidden layers in the couplings.
+    n_hidden_layers : int, default=2
+        Hidden layers in the couplings.
+    trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
+        As in `HVAE`.
+
+    See Also
+    --------
+    GradientNorm : Out-of-distribution detection with it.
+
+    Notes
+    -----
+    Presets of the papers: ``Glow(n_levels=3, n_steps=32, width=512, learning_rate=5e-4,
+    batch_size=64, max_epochs=250)`` for colour images and ``Glow(network="flat", n_steps=10,
+    width=1000, n_hidden_layers=11, max_epochs=200, trainer=Trainer(optimizer="adamw"))`` for
+    grey ones (Montazeran et al., appendix D; their published code uses one and the same step ten
+    times and does not dequantise). Both need a GPU.
+
+    The logarithm of each scale is bounded by 2 tanh, where Glow has a sigmoid; the base variables
+    of "flat" are logistic, as in that code, those of "conv" normal, with learned means and scales.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseGenerativeModel._parameter_constraints,
+        "network": [StrOptions({"auto", "conv", "flat"})],
+        "n_levels": [Interval(Integral, 1, None, closed="left")],
+        "patch": [Interval(Integral, 2, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_hidden_layers": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        network="auto",
+        *,
+        n_levels=2,
+        patch=2,
+        n_steps=8,
+        width="auto",
+        n_hidden_layers=2,
+        trainer=None,
+        max_epochs="auto",
+        batch_size=128,
+        learning_rate=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.network = network
+        self.n_levels = n_levels
+        self.patch = patch
+        self.n_steps = n_steps
+        self.width = width
+        self.n_hidden_layers = n_hidden_layers
+        self.trainer = trainer
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _build_network(self, X, kind):
+        shape = row_shape(X.shape[1:])
+        continuous = continuous_coordinates(X, kind)
+        divisor = self.patch**self.n_levels
+        divisible = len(shape) == 3 and all(side % divisor == 0 for side in shape[1:])
+        if self.network == "conv" and not divisible:
+            raise ValueError(
+                f"network='conv' squeezes images {self.n_levels} times by {self.patch}, so their "
+                f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
+                "or crop the images, lower n_levels, or use network='flat'."
+            )
+        if divisible and self.network != "flat":
+            return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
+        return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
+
+    def _multi_scale(self, shape):
+        width = 64 if self.width == "auto" else self.width
+        levels, shapes = [], []
+        for _ in range(self.n_levels):
+            n_channels, height, width_ = shape
+            n_channels *= self.patch**2
+            shape = (n_channels, height // self.patch, width_ // self.patch)
+            shapes.append(shape)
+            steps = [Squeeze(self.patch)]
+            for _ in range(self.n_steps):
+                coupling = ChannelCoupling(n_channels, width, self.n_hidden_layers)
+                steps += [ActNorm(n_channels), InvertibleConvolution(n_channels), coupling]
+            levels.append(Chain(steps))
+            shape = (n_channels // 2, *shape[1:])
+        return MultiScale(levels, shapes)
+
+    def _flat(self, shape, n_rows):
+        width = (256 if n_rows >= 400 else 32) if self.width == "auto" else self.width
+        n_values = math.prod(shape)
+        steps = []
+        for i in range(self.n_steps):
+            steps += [ActNorm(shape[0]), InvertibleConvolution(shape[0])]
+            if n_values > 1:
+                steps.append(AlternatingCoupling(n_values, i % 2, width, self.n_hidden_layers))
+        return Chain([*steps, Flatten(shape)])

@@ -1,0 +1,100 @@
+"""From the values of the data to real coordinates, in which a flow has a density, and back."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from skood.core.noise import Noise
+
+__all__ = ["Continuous", "Pixels", "Reals"]
+
+
+class Continuous(nn.Module):
+    """Base: called with x, on the scale of the data, it returns coordinates and a log-determinant.
+
+    Parameters
+    ----------
+    loc, scale : Tensor
+        Mean and standard deviation of the training data, float64: shape (features,) for tables,
+        (1, 1, 1) for images.
+    """
+
+    def __init__(self, loc: Tensor, scale: Tensor):
+        super().__init__()
+        self.loc: Tensor
+        self.scale: Tensor
+        self.register_buffer("loc", loc)
+        self.register_buffer("scale", scale)
+
+    @property
+    def max_log_px(self) -> float:
+        """Largest log-likelihood that a row can have, nats."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Coordinates of about unit variance, shape of x, and log |d coordinates / d x|, (n,)."""
+        raise NotImplementedError
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """From coordinates to values on the scale of the data."""
+        raise NotImplementedError
+
+    def _log_det(self, n_values: int) -> float:
+        return -self.scale.log().sum().item() * n_values / self.scale.numel()
+
+
+class Pixels(Continuous):
+    """Pixels of 256 levels, to each of which a random number in [0, 1) is added.
+
+    The mean log-density of the sums is a lower bound of the log-probability of the levels (Theis et
+    al. 2016), so it can be compared with that of a discrete likelihood. In scoring the random
+    numbers are the same for all rows and calls.
+
+    Parameters
+    ----------
+    loc, scale : Tensor
+        As in `Continuous`.
+    white : float
+        Value of white: 255 for bytes, 1 for pixels in [0, 1].
+    """
+
+    max_log_px = 0.0
+
+    def __init__(self, loc: Tensor, scale: Tensor, white: float):
+        super().__init__(loc, scale)
+        self.white = white
+
+    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        level = self.white / 255
+        y = (x + level * noise.dither(x.shape) - self.loc) / self.scale
+        n_values = x[0].numel()
+        log_det = self._log_det(n_values) + n_values * math.log(level)
+        return y.to(x.dtype), y.new_full((len(x),), log_det, dtype=x.dtype)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        levels = ((y * self.scale + self.loc) * (255 / self.white)).floor()
+        return levels.clamp(0, 255) * (self.white / 255)
+
+
+class Reals(Continuous):
+    """Standardised real values; in training a little noise is added.
+
+    Without it the density of a feature with few different values, or of one that follows from the
+    others, would grow without end, and the model would look at nothing else.
+    """
+
+    max_log_px = math.inf
+    noise_std = 0.05
+    # Standardised values beyond this are all the same: far out. Squares stay finite in float32.
+    largest_value = 1e4
+
+    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        y = ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
+        if self.training:
+            y = y + self.noise_std * noise.normal("smoothing", y.shape)
+        return y, y.new_full((len(x),), self._log_det(x[0].numel()))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y * self.scale + self.loc

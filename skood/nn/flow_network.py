@@ -1,0 +1,98 @@
+"""The network of a flow: from data to base variables and a log-likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skood.core.noise import Noise
+from skood.core.terms import Terms
+from skood.nn.blocks import Shape
+from skood.nn.continuous import Continuous
+from skood.nn.flows import ActNorm, Bijection
+
+__all__ = ["FlowNetwork"]
+
+
+class FlowNetwork(nn.Module):
+    """x, made continuous, through a bijection to independent base variables.
+
+    Parameters
+    ----------
+    x_shape : tuple of int
+        (features,) or (channels, height, width).
+    continuous : Continuous
+    bijection : Bijection
+        From coordinates (n, \\*x_shape) to base variables with as many values.
+    base : {"normal", "logistic"}
+        Distribution of each base variable.
+    """
+
+    n_layers = 0
+
+    def __init__(self, x_shape: Shape, continuous: Continuous, bijection: Bijection, base: str):
+        super().__init__()
+        self.x_shape = x_shape
+        self.continuous = continuous
+        self.bijection = bijection
+        self.base = base
+
+    @property
+    def max_log_px(self) -> float:
+        return self.continuous.max_log_px
+
+    def terms(
+        self,
+        x: Tensor,
+        noise: Noise,
+        prior_layers: Collection[int] = frozenset(),
+        prior_mean: bool = True,
+    ) -> Terms:
+        epsilon, log_det = self._forward(x, noise)
+        return Terms(_LOG_DENSITY[self.base](epsilon).sum(1) + log_det)
+
+    def transform(self, x: Tensor, noise: Noise) -> Tensor:
+        """Base variables of each row, shape (n, values)."""
+        return self._forward(x, noise)[0]
+
+    def inverse(self, epsilon: Tensor) -> Tensor:
+        """From base variables to x on the scale of the data, shape (n, \\*x_shape)."""
+        return self.continuous.inverse(self.bijection.inverse(epsilon))
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        shape = (n, math.prod(self.x_shape))
+        if self.base == "normal":
+            epsilon = noise.normal("base", shape)
+        else:
+            uniform = noise.uniform("base", shape).clamp(1e-7, 1 - 1e-7)
+            epsilon = uniform.log() - (-uniform).log1p()
+        return self.inverse(epsilon)
+
+    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
+        """Let every `ActNorm` set itself on a first batch."""
+        layers = [module for module in self.modules() if isinstance(module, ActNorm)]
+        for layer in layers:
+            layer.initialising = True
+        self.terms(x, noise)
+        for layer in layers:
+            layer.initialising = False
+
+    def _forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        y, log_det = self.continuous(x, noise)
+        dtype = next(self.parameters()).dtype
+        epsilon, log_det_of_flow = self.bijection(y.to(dtype))
+        return epsilon.flatten(1), log_det.to(dtype) + log_det_of_flow
+
+
+def _normal(x: Tensor) -> Tensor:
+    return -0.5 * (x.square() + math.log(2 * math.pi))
+
+
+def _logistic(x: Tensor) -> Tensor:
+    return -F.softplus(x) - F.softplus(-x)
+
+
+_LOG_DENSITY = {"normal": _normal, "logistic": _logistic}
