@@ -138,7 +138,7 @@ class HierarchicalNetwork(nn.Module):
     ) -> Terms:
         observed = self._observe(x, noise)
         result = self._run(observed, Draws(noise, len(x), prior_layers, prior_mean))
-        return Terms(self.likelihood.log_prob(observed, result.parameters), result.layers)
+        return Terms(self.likelihood(observed, result.parameters), result.layers)
 
     def reconstruct(
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], mean: bool = True

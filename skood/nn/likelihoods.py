@@ -49,6 +49,10 @@ class Likelihood(nn.Module):
         """What the encoder sees: about zero mean and unit scale, shape of x."""
         raise NotImplementedError
 
+    def forward(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        """`log_prob`, as a call that hooks can see."""
+        return self.log_prob(observed, parameters)
+
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
         """log p(x | z) of each row, shape (n,), nats."""
         raise NotImplementedError
