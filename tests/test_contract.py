@@ -94,7 +94,7 @@ def test_no_check_of_scikit_learn_is_switched_off(estimator):
 
 
 def test_every_public_class_is_found():
-    models = {"BIVA", "HVAE", "LadderVAE", "SeReVAE", "VAE"}
+    models = {"BIVA", "Glow", "HVAE", "LadderVAE", "MAF", "SeReMAF", "SeReVAE", "VAE"}
     assert {type(e).__name__ for e in MODELS} >= models
     assert {type(e).__name__ for e in DETECTORS} >= {"HierarchicalLLR", "Likelihood", "Typicality"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import skood.models
 import skood.objectives
+from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
@@ -44,6 +45,17 @@ def parse() -> argparse.Namespace:
         default=[],
         metavar="NAME=VALUE",
         help="parameters of the models, such as network=resnet or objective__below=sample",
+    )
+    parser.add_argument(
+        "--gradient-norms", action="store_true", help="GradientNorm instead of the bounds"
+    )
+    parser.add_argument(
+        "--snapshot-epochs",
+        type=int,
+        nargs="+",
+        default=(),
+        metavar="N",
+        help="with --gradient-norms: evaluate the model after so many epochs as well",
     )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
     parser.add_argument("--n-importance-samples", type=int, default=16, metavar="S")
@@ -89,8 +101,12 @@ def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, li
             label = name if objective == "default" else f"{name} {objective}"
             runs[label] = [_run_one(arguments, name, objective, s) for s in range(arguments.seeds)]
             log.info("%s, mean and standard deviation of %d seeds", label, arguments.seeds)
-            log.info("%s\n", table(arguments.dataset, average(runs[label]), objective))
-    if len(runs) > 1:
+            averaged = average(runs[label])
+            if arguments.gradient_norms:
+                log.info("%s\n", gradient_norm_table(arguments.dataset, averaged))
+            else:
+                log.info("%s\n", table(arguments.dataset, averaged, objective))
+    if len(runs) > 1 and not arguments.gradient_norms:
         log.info("%s", overview({label: average(seeds) for label, seeds in runs.items()}))
     return runs
 
@@ -104,15 +120,13 @@ def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int
     for setting in arguments.set:
         parameter, value = setting.split("=", 1)
         model.set_params(**{parameter: _literal(value)})
-    return run(
-        arguments.dataset,
-        model,
-        data_home=arguments.data_home,
-        n_importance_samples=arguments.n_importance_samples,
-        minutes=arguments.minutes,
-        n_train=arguments.n_train,
-        n_test=arguments.n_test,
-    )
+    names = ("data_home", "minutes", "n_train", "n_test")
+    shared = {name: getattr(arguments, name) for name in names}
+    if arguments.gradient_norms:
+        snapshots = tuple(arguments.snapshot_epochs)
+        return run_gradient_norms(arguments.dataset, model, snapshot_epochs=snapshots, **shared)
+    n_samples = arguments.n_importance_samples
+    return run(arguments.dataset, model, n_importance_samples=n_samples, **shared)
 
 
 def _literal(value: str) -> object:

@@ -23,7 +23,7 @@ from skood.scores.ratios import (
     optimal_likelihood_ratio,
 )
 
-__all__ = ["average", "clock", "epochs_within", "machine", "run"]
+__all__ = ["average", "clock", "epochs_within", "machine", "out_sets", "run"]
 
 _FPR = 0.05
 
@@ -61,7 +61,7 @@ def run(
         "kl": model.history_["kl"][-1],
         "active_units": model.history_["active_units"][-1],
     }
-    out = {other: X for other, X in _out_sets(name, X_test, data_home, n_test)}
+    out = {other: X for other, X in out_sets(name, X_test, data_home, n_test)}
     for n_samples in sorted({1, n_importance_samples}):
         start = time.perf_counter()
         bounds_test = model.bounds(X_test, n_importance_samples=n_samples)
@@ -99,7 +99,7 @@ def clock() -> float:
     return time.process_time() / torch.get_num_threads()
 
 
-def _out_sets(
+def out_sets(
     name: str, X_test: NDArray[Any], data_home: str | None, n_test: int | None
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """The test split of every other data set with images of the same shape."""

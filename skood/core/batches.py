@@ -106,10 +106,11 @@ def map_batches(
     device: torch.device,
     *,
     row_axis: int = -1,
+    group_size: int = 1,
 ) -> NDArray[np.float64]:
     """Apply ``function`` to all rows in batches of one fixed size.
 
-    The last batch is filled up by repeating its last row, so that the score of a row is the same
+    The last batch is filled up by repeating its last group, so that the score of a row is the same
     to the last bit whatever rows it comes with.
 
     Parameters
@@ -119,20 +120,23 @@ def map_batches(
     X : ndarray of shape (n, ...)
     device : torch.device
     row_axis : int, default=-1
+    group_size : int, default=1
+        Where ``function`` gives one result for each so many consecutive rows; divides n.
 
     Returns
     -------
     ndarray, float64
-        The results for all n rows, joined along ``row_axis``.
+        The results for all n rows, or groups, joined along ``row_axis``.
     """
     size = SCORING_BATCH.get(device.type, SCORING_BATCH["cuda"])
+    size = max(1, size // group_size) * group_size
     results = []
     for start in range(0, len(X), size):
         x = to_tensor(X[start : start + size], device)
-        n_rows = len(x)
-        x = torch.cat([x, x[-1:].expand(size - n_rows, *x.shape[1:])])
+        n_groups, n_missing = len(x) // group_size, (size - len(x)) // group_size
+        x = torch.cat([x, *[x[-group_size:]] * n_missing])
         result = function(x)
         if isinstance(result, Tensor):
             result = result.double().cpu().numpy()
-        results.append(result.take(range(n_rows), axis=row_axis))
+        results.append(result.take(range(n_groups), axis=row_axis))
     return np.concatenate(results, axis=row_axis)

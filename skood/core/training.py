@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -47,6 +47,9 @@ class Trainer(BaseEstimator):
         Epochs without a better held-out bound (always without free bits and at full KL weight)
         after which training stops; the best network is kept in any case. "auto" is a fifth of
         ``max_epochs``, at least 10. None trains to the end and keeps the last network.
+    snapshot_epochs : tuple of int, default=()
+        Epochs after which the weights are kept, counted from 1, so that the model can be used as it
+        was then: see ``at_epoch`` of the models. Each takes as much memory as the network.
     callbacks : tuple of skorch callbacks, default=()
         For instance ``skorch.callbacks.ProgressBar()`` or ``Checkpoint(dirname="run")``.
     """
@@ -57,6 +60,7 @@ class Trainer(BaseEstimator):
         "clip_norm": [Interval(Real, 0, None, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "snapshot_epochs": [tuple, list],
         "callbacks": [tuple, list],
     }
 
@@ -68,6 +72,7 @@ class Trainer(BaseEstimator):
         clip_norm: float = 200.0,
         validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
+        snapshot_epochs: tuple[int, ...] = (),
         callbacks: tuple[Any, ...] = (),
     ):
         self.optimizer = optimizer
@@ -75,7 +80,16 @@ class Trainer(BaseEstimator):
         self.clip_norm = clip_norm
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.snapshot_epochs = snapshot_epochs
         self.callbacks = callbacks
+
+
+class Trained(NamedTuple):
+    """What `train` returns."""
+
+    history: dict[str, list[Any]]
+    interrupted: bool
+    snapshots: dict[int, dict[str, Tensor]]
 
 
 _OPTIMIZERS = {
@@ -111,7 +125,7 @@ def train(
     device: torch.device,
     seed: int,
     verbose: int = 0,
-) -> tuple[dict[str, list[Any]], bool]:
+) -> Trained:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
     Parameters
@@ -131,6 +145,8 @@ def train(
         (per layer, nats), ``active_units`` (per layer) and ``seconds``.
     interrupted : bool
         Whether the user pressed Ctrl-C.
+    snapshots : dict from int to dict of Tensors
+        State of the network, on the CPU, after each of ``trainer.snapshot_epochs`` reached.
 
     Raises
     ------
@@ -163,7 +179,7 @@ def train(
         callbacks=list(_callbacks(trainer, max_epochs, len(batches), X_valid is not None)),
         verbose=verbose,
     )
-    net.setup(objective, batches, X_valid, trainer.clip_norm, seed)
+    net.setup(objective, batches, X_valid, trainer, seed)
     net.fit(X_train)
     network.to("cpu").eval()
     for parameter in network.parameters():
@@ -175,7 +191,7 @@ def train(
             InterruptedFitWarning,
             stacklevel=2,
         )
-    return _history(net), net.interrupted
+    return Trained(_history(net), net.interrupted, net.snapshots)
 
 
 def _split(
@@ -226,12 +242,13 @@ class _Net(NeuralNet):
         objective: Objective,
         batches: ShuffledBatches,
         X_valid: NDArray[Any] | None,
-        clip_norm: float,
+        trainer: Trainer,
         seed: int,
     ) -> None:
         # Not constructor arguments: skorch would clone them.
         self.objective, self.batches, self.X_valid = objective, batches, X_valid
-        self.clip_norm, self.seed = clip_norm, seed
+        self.trainer, self.seed = trainer, seed
+        self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.noise = Noise([seed, 2], batches.device)
         self.step, self.epoch, self.best_loss, self.interrupted = 0, 0, math.inf, False
 
@@ -260,6 +277,9 @@ class _Net(NeuralNet):
         if training:
             self.epoch += 1
             super().run_single_epoch(iterator, training, *args, **kwargs)
+            if self.epoch in self.trainer.snapshot_epochs:
+                state = self.module_.state_dict()
+                self.snapshots[self.epoch] = {k: v.cpu().clone() for k, v in state.items()}
         else:
             self._diagnose(iterator)
 
@@ -274,7 +294,7 @@ class _Net(NeuralNet):
                 "trainer.clip_norm, or look for extreme values in X."
             )
         loss.backward()
-        nn.utils.clip_grad_norm_(self.module_.parameters(), self.clip_norm)
+        nn.utils.clip_grad_norm_(self.module_.parameters(), self.trainer.clip_norm)
         self.step += 1
         return {"loss": loss, "y_pred": None}
 

@@ -28,7 +28,8 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     ``_statistic(X)``, a number for each row. If a detector learns something from normal rows
     besides the model, it gives ``_fit_reference(X)``, which gets rows that neither the model nor
     the threshold sees. If its score is not the statistic itself, and the score of a group not the
-    mean of the statistics, it gives ``_combine(statistics)``.
+    mean of the statistics, it gives ``_combine(statistics)``; if a group's score is not made of one
+    number for each row, ``_fit_threshold``, ``_score_groups`` and ``_calibration_groups``.
 
     Attributes
     ----------
@@ -116,15 +117,18 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             n_reference = max(1, int(self._reference_fraction * len(X)))
             self._fit_reference(X[:n_reference])
             X = X[n_reference:]
-        self.calibration_statistics_ = self._statistic(X)
-        scores = -self._combine(self.calibration_statistics_[:, None])
-        self.calibration_scores_ = np.sort(scores)
+        self._fit_threshold(X)
         threshold(self.calibration_scores_, self.fpr)  # warns now if there are too few rows
+
+    def _fit_threshold(self, X):
+        """Keep what the threshold and the p-values of rows and groups are made of."""
+        self.calibration_statistics_ = self._statistic(X)
+        self.calibration_scores_ = np.sort(-self._combine(self.calibration_statistics_[:, None]))
 
     def _fit_model(self, X, seed):
         """The fitted model, and the rows left for calibration, in random order."""
         order = np.random.default_rng([seed, 0]).permutation(len(X))
-        fewest = 2 if self._reference_fraction else 1
+        fewest = self._fewest_calibration_rows
         if isinstance(self.model, FrozenEstimator):
             model = self.model.estimator
             if not hasattr(model, "bounds"):
@@ -150,6 +154,10 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             stored.clear()  # the next fit should train to the end
         return model, X[kept]
 
+    @property
+    def _fewest_calibration_rows(self):
+        return 2 if self._reference_fraction else 1
+
     def _check_rows_enough(self, n, fewest):
         if n < fewest:
             raise ValueError(
@@ -174,6 +182,14 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     def _combine(self, statistics):
         """OOD scores (m,) of m groups from the statistics (m, group_size) of their rows."""
         return statistics.mean(axis=1)
+
+    def _score_groups(self, X, group_size):
+        """OOD scores of consecutive groups of rows."""
+        return self._combine(chunk(self._statistic(X), group_size))
+
+    def _calibration_groups(self, group_size):
+        """OOD scores of groups of the calibration rows."""
+        return self._combine(chunk(self.calibration_statistics_, group_size))
 
     def ood_score(self, X):
         """The papers' number for each row, shape (n,), float64: the HIGHER, the more OOD.
@@ -240,7 +256,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
                 f"group_size must be a positive integer that divides the {len(X)} rows of X; "
                 f"got {group_size!r}. Cut X to a multiple."
             )
-        return self._combine(chunk(self._statistic(X), group_size))
+        return self._score_groups(X, group_size)
 
     def group_p_values(self, X, group_size):
         """Conformal p-value of each group of `group_ood_score`, shape (n // group_size,).
@@ -249,7 +265,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         at least one.
         """
         scores = -self.group_ood_score(X, group_size)
-        return p_values(scores, -self._combine(chunk(self.calibration_statistics_, group_size)))
+        return p_values(scores, -self._calibration_groups(group_size))
 
     def score(self, X, y=None):
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.

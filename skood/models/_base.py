@@ -58,6 +58,8 @@ class BaseGenerativeModel(
         Epochs done.
     interrupted_ : bool
         Whether Ctrl-C ended the training.
+    snapshots_ : dict
+        Weights after each of ``trainer.snapshot_epochs``; see `at_epoch`.
     seed_ : int
         Drawn from ``random_state``; rules training and the fixed noise of the scores.
     """
@@ -111,7 +113,7 @@ class BaseGenerativeModel(
             with fork_rng(self.seed_):
                 network = self._build_network(X, self.data_kind_)
             objective = self._objective_for(network)
-            self.history_, self.interrupted_ = train(
+            self.history_, self.interrupted_, self.snapshots_ = train(
                 network,
                 objective,
                 X,
@@ -127,6 +129,32 @@ class BaseGenerativeModel(
             self.n_iter_ = len(self.history_["train_loss"])
         self._warn_of_collapse()
         return self
+
+    def at_epoch(self, epoch):
+        """The fitted model as it was after so many epochs, a copy that shares nothing trained.
+
+        For detectors that do well with hardly trained models::
+
+            model = Glow(trainer=Trainer(snapshot_epochs=(1, 10))).fit(X_train)
+            GradientNorm(FrozenEstimator(model.at_epoch(1))).fit(X_other)
+
+        Parameters
+        ----------
+        epoch : int
+            One of ``trainer.snapshot_epochs``.
+        """
+        check_is_fitted(self)
+        if epoch not in self.snapshots_:
+            raise ValueError(
+                f"epoch={epoch!r} was not kept, but {sorted(self.snapshots_) or 'none'} of the "
+                f"{self.n_iter_} epochs. Fit with trainer=Trainer(snapshot_epochs=({epoch!r},))."
+            )
+        model = copy.copy(self)
+        model.network_ = copy.deepcopy(self.network_)
+        model.network_.load_state_dict(self.snapshots_[epoch])
+        model.history_ = {name: values[:epoch] for name, values in self.history_.items()}
+        model.n_iter_ = epoch
+        return model
 
     def count_layers(self, X):
         """How many latent layers a fit on X would give; raises ValueError where `fit` would."""
@@ -220,15 +248,20 @@ class BaseGenerativeModel(
         with torch.inference_mode():
             return to_array(self.network_.sample(n_samples, noise), self.input_shape_)
 
-    def _map(self, X, function, row_axis=-1):
-        """``function(network, x)`` over all rows of X, on the chosen device."""
+    def _map(self, X, function, **options):
+        """``function(network, x)`` over all rows of X, on the chosen device; see `map_batches`."""
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         check_scale(self, X, self.data_kind_)
+        network, device = self._network_on_device()
+        return map_batches(lambda x: function(network, x), X, device, **options)
+
+    def _network_on_device(self):
+        """The network where it computes, and that device."""
         device = resolve_device(self.device)
         # A copy: scoring must not change the estimator, and pickles should load without a GPU.
         network = self.network_ if device.type == "cpu" else copy.deepcopy(self.network_).to(device)
-        return map_batches(lambda x: function(network, x), X, device, row_axis=row_axis)
+        return network, device
 
     def _warn_of_collapse(self):
         units = self.history_["active_units"]

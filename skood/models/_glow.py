@@ -37,20 +37,21 @@ class Glow(BaseFlow):
         "conv" is the multi-scale flow of images (Kingma & Dhariwal 2018): in each coupling a
         convolutional network lets half of the channels change the others. "flat" takes a row as
         one vector, of which every second value changes those between through a multilayer
-        perceptron: for tables, and for grey images as in Montazeran et al. "auto" is "flat" for
-        tables and for images that cannot be squeezed, else "conv".
+        perceptron. "auto" is "conv" for colour images that can be squeezed, else "flat": Montazeran
+        et al. take it for grey images.
     n_levels : int, default=2
         Of "conv": after each but the last, half of the channels leave the flow.
     patch : int, default=2
         Of "conv": each level turns patches of so many pixels a side into channels.
-    n_steps : int, default=8
-        Steps of the flow in each level.
+    n_steps : int or "auto", default="auto"
+        Steps of the flow in each level; "auto" is 4 for "conv" and 8 for "flat".
     width : int or "auto", default="auto"
-        Channels, or units, of the hidden layers in the couplings.
+        Channels, or units, of the hidden layers in the couplings. "auto" is 32 channels for "conv"
+        and 256 units for "flat" (32 below 400 rows).
     n_hidden_layers : int, default=2
         Hidden layers in the couplings.
     trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
-        As in `HVAE`.
+        As in `HVAE`, but that the learning rate is 2e-3.
 
     See Also
     --------
@@ -58,11 +59,21 @@ class Glow(BaseFlow):
 
     Notes
     -----
-    Presets of the papers: ``Glow(n_levels=3, n_steps=32, width=512, learning_rate=5e-4,
-    batch_size=64, max_epochs=250)`` for colour images and ``Glow(network="flat", n_steps=10,
-    width=1000, n_hidden_layers=11, max_epochs=200, trainer=Trainer(optimizer="adamw"))`` for
-    grey ones (Montazeran et al., appendix D; their published code uses one and the same step ten
-    times and does not dequantise). Both need a GPU.
+    Presets of Montazeran et al., appendix D, that need a GPU; for colour images and grey ones::
+
+        Glow(n_levels=3, n_steps=32, width=512, learning_rate=5e-4, batch_size=64, max_epochs=250)
+        Glow(
+            "flat",
+            n_steps=10,
+            width=1000,
+            n_hidden_layers=11,
+            learning_rate=1e-3,
+            max_epochs=200,
+            trainer=Trainer(optimizer="adamw"),
+        )
+
+    In their published code the second applies one and the same step ten times, and does not
+    dequantise.
 
     The logarithm of each scale is bounded by 2 tanh, where Glow has a sigmoid; the base variables
     of "flat" are logistic, as in that code, those of "conv" normal, with learned means and scales.
@@ -73,7 +84,7 @@ class Glow(BaseFlow):
         "network": [StrOptions({"auto", "conv", "flat"})],
         "n_levels": [Interval(Integral, 1, None, closed="left")],
         "patch": [Interval(Integral, 2, None, closed="left")],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_hidden_layers": [Interval(Integral, 1, None, closed="left")],
     }
@@ -84,13 +95,13 @@ class Glow(BaseFlow):
         *,
         n_levels=2,
         patch=2,
-        n_steps=8,
+        n_steps="auto",
         width="auto",
         n_hidden_layers=2,
         trainer=None,
         max_epochs="auto",
         batch_size=128,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         device="auto",
         random_state=None,
         verbose=0,
@@ -114,18 +125,20 @@ class Glow(BaseFlow):
         continuous = continuous_coordinates(X, kind)
         divisor = self.patch**self.n_levels
         divisible = len(shape) == 3 and all(side % divisor == 0 for side in shape[1:])
+        colour = len(shape) == 3 and shape[0] > 1
         if self.network == "conv" and not divisible:
             raise ValueError(
                 f"network='conv' squeezes images {self.n_levels} times by {self.patch}, so their "
                 f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        if divisible and self.network != "flat":
+        if self.network == "conv" or (self.network == "auto" and colour and divisible):
             return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
         return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
 
     def _multi_scale(self, shape):
-        width = 64 if self.width == "auto" else self.width
+        width = 32 if self.width == "auto" else self.width
+        n_steps = 4 if self.n_steps == "auto" else self.n_steps
         levels, shapes = [], []
         for _ in range(self.n_levels):
             n_channels, height, width_ = shape
@@ -133,7 +146,7 @@ class Glow(BaseFlow):
             shape = (n_channels, height // self.patch, width_ // self.patch)
             shapes.append(shape)
             steps = [Squeeze(self.patch)]
-            for _ in range(self.n_steps):
+            for _ in range(n_steps):
                 coupling = ChannelCoupling(n_channels, width, self.n_hidden_layers)
                 steps += [ActNorm(n_channels), InvertibleConvolution(n_channels), coupling]
             levels.append(Chain(steps))
@@ -142,9 +155,10 @@ class Glow(BaseFlow):
 
     def _flat(self, shape, n_rows):
         width = (256 if n_rows >= 400 else 32) if self.width == "auto" else self.width
+        n_steps = 8 if self.n_steps == "auto" else self.n_steps
         n_values = math.prod(shape)
         steps = []
-        for i in range(self.n_steps):
+        for i in range(n_steps):
             steps += [ActNorm(shape[0]), InvertibleConvolution(shape[0])]
             if n_values > 1:
                 steps.append(AlternatingCoupling(n_values, i % 2, width, self.n_hidden_layers))

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from numbers import Integral
 from typing import Any, ClassVar
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
-from torch.distributions import Normal
-from torch.nn import functional as F
+from torch import Tensor
 
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
-from skood.nn.bijectors import RankOneAffine
 from skood.nn.blocks import Shape
-from skood.nn.gaussian import gaussian
-from skood.nn.hierarchy import Draws, HierarchicalNetwork, Pass
 from skood.nn.likelihoods import Likelihood
-from skood.nn.perceptrons import ImageDecoder, ImageEncoders, VectorDecoder, VectorEncoders, mlp
+from skood.nn.perceptrons import ImageDecoder, VectorDecoder
 from skood.nn.plans import check_latent_dims
+from skood.nn.self_reflective import AffineBijection, SelfReflectiveLatents
 from skood.objectives import ELBO
 
 __all__ = ["SeReVAE"]
 
-_FEATURES = {"mlp": 20, "resnet": 64}  # of the evidence, for each layer
 
-
-class SelfReflectiveNetwork(HierarchicalNetwork):
+class SelfReflectiveNetwork(SelfReflectiveLatents):
     """The network of `SeReVAE`, or of its independent twin."""
 
     def __init__(
@@ -42,88 +34,30 @@ class SelfReflectiveNetwork(HierarchicalNetwork):
         width: int,
         self_reflective: bool,
     ):
-        sides = [4 * -(-side // 4) for side in x_shape[1:]] if network == "resnet" else x_shape[1:]
-        super().__init__(x_shape, (x_shape[0], *sides), [(d,) for d in dims], likelihood)
-        encoders, decoder = {
-            "mlp": (VectorEncoders, VectorDecoder),
-            "resnet": (ImageEncoders, ImageDecoder),
-        }[network]
-        n_features = _FEATURES[network]
-        self.evidence = encoders(self.padded, n_features, len(dims), width)
-        above_each = [*dims[1:], 0]  # units of the layer above
-        posterior = {"mlp": _Posterior, "resnet": _ResidualPosterior}[network]
-        self.posteriors = nn.ModuleList(
-            posterior(n_features, above if self_reflective else 0, dim, width)
-            for dim, above in zip(dims, above_each, strict=True)
+        super().__init__(
+            x_shape,
+            dims,
+            likelihood,
+            network=network,
+            width=width,
+            self_reflective=self_reflective,
+            bijection=AffineBijection,
         )
-        pairs = list(pairwise(dims))
-        self.bijections = nn.ModuleList(_Bijection(above, dim) for dim, above in pairs)
-        self.priors = nn.ModuleList(
-            mlp(above, width, 2 * dim) for dim, above in pairs if self_reflective
-        )
+        decoder = {"mlp": VectorDecoder, "resnet": ImageDecoder}[network]
         self.decoder = decoder(sum(dims), self.parameters_shape, width)
 
-    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
-        evidence = None if x is None else self.evidence(x)
-        above, latents, layers = None, [], []
-        for layer in range(self.n_layers, 0, -1):
-            p = self._prior(layer, above, draws)
-            q = lambda i=layer - 1, a=above: self.posteriors[i](evidence[i], a)  # noqa: E731
-            epsilon, terms = draws.generate(layer, p, q)
-            above = epsilon
-            if layer < self.n_layers:
-                above = self.bijections[layer - 1](latents[0]).forward(epsilon)
-            latents.insert(0, above)
-            layers.insert(0, terms)
-        return Pass(latents, tuple(layers), self.decoder(torch.cat(latents, dim=1)))
-
-    def _prior(self, layer: int, above: Tensor | None, draws: Draws) -> Normal:
-        if above is None or not self.priors:
-            return draws.standard_normal(self.latent_shapes[layer - 1], next(self.parameters()))
-        return gaussian(self.priors[layer - 1](above))
+    def decode(self, latents: Tensor) -> Tensor:
+        """Parameters of p(x | z), from the latents of all layers side by side, layer 1 first."""
+        return self.decoder(latents)
 
 
-class _Posterior(nn.Module):
-    """q of the base variable, from the evidence and from the latent above."""
-
-    def __init__(self, n_features: int, n_above: int, dim: int, width: int):
-        super().__init__()
-        self.latent = mlp(n_above, width, 20) if n_above else None
-        self.parameters_of_q = mlp(n_features + (20 if n_above else 0), width, 2 * dim)
-
-    def forward(self, evidence: Tensor, above: Tensor | None) -> Normal:
-        if self.latent is not None:
-            evidence = torch.cat([evidence, self.latent(above)], dim=1)
-        return gaussian(self.parameters_of_q(evidence))
-
-
-class _ResidualPosterior(nn.Module):
-    """A first estimate of q from the layer above, mended by the evidence (appendix 8)."""
-
-    def __init__(self, n_features: int, n_above: int, dim: int, width: int):
-        super().__init__()
-        n_hidden = max(1, dim // 3) if n_above else 0
-        self.first = mlp(n_above, width, 2 * dim) if n_above else None
-        self.hidden = mlp(n_above, width, n_hidden) if n_above else None
-        self.residual = mlp(n_features + n_hidden, width, 2 * dim)
-
-    def forward(self, evidence: Tensor, above: Tensor | None) -> Normal:
-        if self.first is None:
-            return gaussian(self.residual(evidence))
-        evidence = torch.cat([evidence, self.hidden(above)], dim=1)
-        return gaussian(self.first(above) + self.residual(evidence))
-
-
-class _Bijection(nn.Module):
-    """The affine map of a layer, given the latent above it."""
-
-    def __init__(self, n_above: int, dim: int):
-        super().__init__()
-        self.layers = nn.Sequential(mlp(n_above, 20, 3 * dim, nn.Tanh), nn.Tanh())
-
-    def forward(self, above: Tensor) -> RankOneAffine:
-        shift, raw, direction = self.layers(above).chunk(3, dim=1)
-        return RankOneAffine(shift, F.softplus(F.elu(raw)) + 1e-3, direction)
+def evidence_network(network: str, shape: Shape) -> str:
+    """The architecture for rows of that shape; "auto" is "resnet" for colour images."""
+    if network == "resnet" and len(shape) == 1:
+        raise ValueError("network='resnet' is for images, but X holds a table. Use network='auto'.")
+    if network == "auto":
+        return "resnet" if len(shape) == 3 and shape[0] > 1 else "mlp"
+    return network
 
 
 class SeReVAE(LatentVariablesMixin, BaseGenerativeModel):
@@ -220,19 +154,12 @@ verbose
 
     def _build_network(self, X, kind):
         shape = row_shape(X.shape[1:])
-        network = self.network
-        if network == "auto":
-            network = "resnet" if len(shape) == 3 and shape[0] > 1 else "mlp"
-        if network == "resnet" and len(shape) == 1:
-            raise ValueError(
-                "network='resnet' is for images, but X holds a table. Use network='auto'."
-            )
         automatic = (10,) * 10 if len(shape) == 3 else (8, 8, 8)
         return SelfReflectiveNetwork(
             shape,
             check_latent_dims(self.latent_dims, automatic),
             build_likelihood(self.likelihood, kind, X),
-            network=network,
+            network=evidence_network(self.network, shape),
             width=(256 if len(X) >= 400 else 32) if self.width == "auto" else self.width,
             self_reflective=self.self_reflective,
         )

@@ -26,7 +26,7 @@ class FlowNetwork(nn.Module):
         (features,) or (channels, height, width).
     continuous : Continuous
     bijection : Bijection
-        From coordinates (n, \\*x_shape) to base variables with as many values.
+        From coordinates (n, ...) to base variables with as many values.
     base : {"normal", "logistic"}
         Distribution of each base variable.
     """
@@ -59,7 +59,7 @@ class FlowNetwork(nn.Module):
         return self._forward(x, noise)[0]
 
     def inverse(self, epsilon: Tensor) -> Tensor:
-        """From base variables to x on the scale of the data, shape (n, \\*x_shape)."""
+        """From base variables to x on the scale of the data, shape (n, ...)."""
         return self.continuous.inverse(self.bijection.inverse(epsilon))
 
     def sample(self, n: int, noise: Noise) -> Tensor:

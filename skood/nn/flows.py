@@ -1,13 +1,14 @@
 """Invertible layers, and a multi-scale flow made of them.
 
-Every layer is called with x, shape (n, ...), and returns y and log |dy / dx| of each row, shape (n,);
-``inverse(y)`` gives x back.
+Every layer is called with x, shape (n, ...), and returns y and log |dy / dx| of each row, shape
+(n,); ``inverse(y)`` gives x back.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -205,7 +206,7 @@ class AlternatingCoupling(_AffineCoupling):
         n_conditions = len(range(parity, n_values, 2))
         sizes = [n_conditions, *[width] * n_hidden_layers]
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in pairwise(sizes):
             layers += [Linear(n_in, n_out), nn.ReLU()]
         last = _silent(Linear(sizes[-1], 2 * (n_values - n_conditions)))
         super().__init__(nn.Sequential(*layers, last))

@@ -49,7 +49,7 @@ class Observe(Callback):
 
 def run(network=None, objective=None, *, epochs=5, batch_size=20, rate=0.05, seed=0, **options):
     network = network or Line()
-    history, _ = train(
+    history, _, _ = train(
         network,
         objective or ELBO(free_bits=0, warmup=0),
         X,

@@ -1,0 +1,120 @@
+"""The gradient norms of a fitted model, layer by layer."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skood.core.batches import ShuffledBatches, resolve_device, to_tensor
+from skood.nn.gradient_norms import plan_gradients, second_moments, squared_norms
+
+__all__ = ["LayerNorms"]
+
+# Where the gradients of so many rows are found correctly, all are.
+_PLANNED_ROWS = 8
+# Of the mean over the tensor, added to each second moment: hardly used weights are not everything.
+_DAMPING = 1e-3
+
+
+@dataclass(frozen=True)
+class LayerNorms:
+    """How to find the squared norms of one model; `fit` says what the parameters mean.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the layers, in the order of the model.
+    plan : GradientPlan
+    weights : dict from name to Tensor, or None
+        Reciprocal second moments of the partial derivatives.
+    """
+
+    names: list[str]
+    plan: dict
+    weights: dict | None
+    target: str
+    layers: str
+
+    @classmethod
+    def fit(cls, model, X, *, target, layers, fisher):
+        """From normal rows X that the model was not trained on.
+
+        Parameters
+        ----------
+        model : estimator
+        X : ndarray of shape (n, ...)
+        target : {"log_likelihood", "latent_sum"}
+        layers : {"tensor", "module"}
+        fisher : {"identity", "diagonal"}
+        """
+        network, device = model._network_on_device()
+        function = _TARGETS[target](_noise(model))
+        plan = plan_gradients(network, function, to_tensor(X[:_PLANNED_ROWS], device))
+        names = [_layer_of(tensor, layers) for tensor in plan]
+        weights = None
+        if fisher == "diagonal":
+            moments = functools.partial(second_moments, network, function, plan=plan)
+            weights = _reciprocals(moments, X, device)
+        return cls(list(dict.fromkeys(names)), plan, weights, target, layers)
+
+    def squared(self, model, X, group_size):
+        """Squared norms of groups of rows, shape (n // group_size, len(names)), float64."""
+        function = _TARGETS[self.target](_noise(model))
+        weights = self._weights_on(resolve_device(model.device))
+        rows_of_layers = self._rows_of_layers()
+
+        def evaluate(network, x):
+            with torch.inference_mode(False):  # in which there are no gradients
+                norms = squared_norms(
+                    network,
+                    function,
+                    x.clone(),
+                    self.plan,
+                    group_size=group_size,
+                    weights=weights,
+                )
+            return np.stack([norms[rows].sum(0).cpu().numpy() for rows in rows_of_layers], axis=1)
+
+        return model._map(X, evaluate, row_axis=0, group_size=group_size)
+
+    def _weights_on(self, device):
+        if self.weights is None:
+            return None
+        return {name: weights.to(device) for name, weights in self.weights.items()}
+
+    def _rows_of_layers(self):
+        layers = [_layer_of(tensor, self.layers) for tensor in self.plan]
+        return [[i for i, layer in enumerate(layers) if layer == name] for name in self.names]
+
+
+def _noise(model):
+    return model._scoring_noise().sample(0)
+
+
+def _log_likelihood(noise):
+    return lambda network, x: network.terms(x, noise).log_weight
+
+
+def _latent_sum(noise):
+    return lambda network, x: network.transform(x, noise).sum(1)
+
+
+_TARGETS = {"log_likelihood": _log_likelihood, "latent_sum": _latent_sum}
+
+
+def _layer_of(tensor, layers):
+    name = tensor.removeprefix("network.")
+    return name.rpartition(".")[0] if layers == "module" else name
+
+
+def _reciprocals(moments, X, device):
+    """Of the mean of each squared partial derivative over the rows of X, on the CPU."""
+    totals = Counter()
+    for x in ShuffledBatches(X, 128, device):
+        totals.update(moments(x))
+    means = {name: total.cpu() / len(X) for name, total in totals.items()}
+    return {name: 1 / (mean + _DAMPING * mean.mean()) for name, mean in means.items()}

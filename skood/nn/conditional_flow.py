@@ -1,0 +1,152 @@
+"""p(x | z) as a flow: residual Gaussian base variables, and transforms conditioned on z."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skood.core.noise import Noise
+from skood.nn.autoregressive import Autoregressive, alternating_order
+from skood.nn.bijectors import RankOneAffine
+from skood.nn.blocks import Shape
+from skood.nn.continuous import Continuous, Reals
+from skood.nn.likelihoods import Likelihood
+from skood.nn.perceptrons import mlp
+
+__all__ = ["ConditionalFlow", "ResidualBase"]
+
+
+class ResidualBase(nn.Module):
+    """Gaussian base variables whose parameters are mended layer by layer, from the top down.
+
+    Parameters
+    ----------
+    n_values : int
+        Base variables, D.
+    dims : sequence of int
+        Units of each latent layer, layer 1 first.
+    width : int
+
+    Notes
+    -----
+    gamma_l = r_l(h_l(gamma_l+1), z_l) + gamma_l+1, beginning with r_L(z_L); gamma_1 gives mean,
+    diagonal and direction (Self-Reflective Variational Autoencoder, section 4.2 and figure 5a).
+    The features h_l are 20.
+    """
+
+    def __init__(self, n_values: int, dims: Sequence[int], width: int):
+        super().__init__()
+        n_parameters = 3 * n_values
+        *lower, top = dims
+        self.features = nn.ModuleList(mlp(n_parameters, width, 20) for _ in lower)
+        self.residuals = nn.ModuleList(mlp(20 + dim, width, n_parameters) for dim in lower)
+        self.top = mlp(top, width, n_parameters)
+
+    def forward(self, latents: Sequence[Tensor]) -> RankOneAffine:
+        """From N(0, 1) to the base variables; ``latents`` (n, units) of each layer."""
+        *lower, top = latents
+        gamma = self.top(top)
+        for z, features, residual in reversed(
+            list(zip(lower, self.features, self.residuals, strict=True))
+        ):
+            gamma = gamma + residual(torch.cat([features(gamma), z], dim=1))
+        loc, raw, direction = gamma.chunk(3, dim=1)
+        diagonal = F.softplus(raw, beta=math.log(2)).clamp(min=1e-3)  # raw zeros give 1
+        return RankOneAffine(loc, diagonal, direction)
+
+
+class ConditionalFlow(Likelihood):
+    """Likelihood whose "parameters" are the latents themselves, side by side, layer 1 first.
+
+    Parameters
+    ----------
+    x_shape : tuple of int
+    continuous : Continuous
+        The flow is one of its coordinates.
+    dims : sequence of int
+        Units of each latent layer, layer 1 first.
+    n_transforms, width : int
+        Each transform has an affine `Autoregressive` for each latent layer; on the way to x those
+        of the top come first.
+    """
+
+    def __init__(
+        self,
+        x_shape: Shape,
+        continuous: Continuous,
+        dims: Sequence[int],
+        *,
+        n_transforms: int,
+        width: int,
+    ):
+        super().__init__()
+        self.x_shape, self.dims = x_shape, tuple(dims)
+        self.continuous = continuous
+        n_values = math.prod(x_shape)
+        self.base = ResidualBase(n_values, dims, width)
+        self.transforms = nn.ModuleList(
+            Autoregressive(
+                alternating_order(n_values, i),
+                "affine",
+                width=width,
+                n_hidden_layers=2,
+                n_context=self.dims[i % len(dims)],
+            )
+            for i in range(n_transforms * len(dims))
+        )
+        # The same for all x.
+        _, log_det = continuous(torch.zeros(1, *x_shape, dtype=torch.float64), Noise(0))
+        self.log_det_of_coordinates = log_det.item()
+
+    @property
+    def max_log_px(self) -> float:  # type: ignore[override]
+        """0 for pixels; for real values that of data smoothed by the noise of training.
+
+        The density of such data is nowhere larger than that of the noise at 0, although that of a
+        flow has no limit.
+        """
+        if not isinstance(self.continuous, Reals):
+            return self.continuous.max_log_px
+        log_peak = -math.log(self.continuous.noise_std) - 0.5 * math.log(2 * math.pi)
+        return self.log_det_of_coordinates + math.prod(self.x_shape) * log_peak
+
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return self.continuous(x, noise)[0]
+
+    def encode(self, observed: Tensor) -> Tensor:
+        return observed
+
+    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        latents = parameters.split(self.dims, dim=1)
+        y, total = observed.flatten(1), self.log_det_of_coordinates
+        for transform, z in self._conditioned(latents):
+            y, log_det = transform(y, z)
+            total = total + log_det
+        base = self.base(latents)
+        epsilon = base.inverse(y)
+        log_normal = -0.5 * (epsilon.square() + math.log(2 * math.pi)).sum(1)
+        return total + log_normal - base.log_det()
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The mean of the base variables, pushed through the transforms: not the mean of x."""
+        latents = parameters.split(self.dims, dim=1)
+        return self._push(self.base(latents).shift, latents)
+
+    def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
+        latents = parameters.split(self.dims, dim=1)
+        epsilon = noise.normal("sample", (len(parameters), math.prod(self.x_shape)))
+        return self._push(self.base(latents).forward(epsilon.to(parameters)), latents)
+
+    def _push(self, y: Tensor, latents: Sequence[Tensor]) -> Tensor:
+        for transform, z in reversed(list(self._conditioned(latents))):
+            y = transform.inverse(y, z)
+        return self.continuous.inverse(y.reshape(-1, *self.x_shape))
+
+    def _conditioned(self, latents: Sequence[Tensor]) -> Iterator[tuple[Autoregressive, Tensor]]:
+        """The transforms from x to the base variables, each with its latent."""
+        for i, transform in enumerate(self.transforms):
+            yield transform, latents[i % len(latents)]  # type: ignore[misc]

@@ -1,0 +1,172 @@
+"""Latent layers whose prior and posterior share a bijection, from the top down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn import functional as F
+
+from skood.core.terms import LayerTerms
+from skood.nn.autoregressive import Autoregressive
+from skood.nn.bijectors import RankOneAffine
+from skood.nn.blocks import Shape
+from skood.nn.gaussian import gaussian
+from skood.nn.hierarchy import Draws, HierarchicalNetwork, Pass
+from skood.nn.likelihoods import Likelihood
+from skood.nn.perceptrons import ImageEncoders, VectorEncoders, mlp
+
+__all__ = ["AffineBijection", "SelfReflectiveLatents", "SplineBijection"]
+
+_FEATURES = {"mlp": 20, "resnet": 64}  # of the evidence, for each layer
+
+
+class _Posterior(nn.Module):
+    """q of the base variable, from the evidence and from the latent above."""
+
+    def __init__(self, n_features: int, n_above: int, dim: int, width: int):
+        super().__init__()
+        self.latent = mlp(n_above, width, 20) if n_above else None
+        self.parameters_of_q = mlp(n_features + (20 if n_above else 0), width, 2 * dim)
+
+    def forward(self, evidence: Tensor, above: Tensor | None) -> Normal:
+        if self.latent is not None:
+            evidence = torch.cat([evidence, self.latent(above)], dim=1)
+        return gaussian(self.parameters_of_q(evidence))
+
+
+class _ResidualPosterior(nn.Module):
+    """A first estimate of q from the layer above, mended by the evidence (appendix 8)."""
+
+    def __init__(self, n_features: int, n_above: int, dim: int, width: int):
+        super().__init__()
+        n_hidden = max(1, dim // 3) if n_above else 0
+        self.first = mlp(n_above, width, 2 * dim) if n_above else None
+        self.hidden = mlp(n_above, width, n_hidden) if n_above else None
+        self.residual = mlp(n_features + n_hidden, width, 2 * dim)
+
+    def forward(self, evidence: Tensor, above: Tensor | None) -> Normal:
+        if self.first is None or self.hidden is None:
+            return gaussian(self.residual(evidence))
+        evidence = torch.cat([evidence, self.hidden(above)], dim=1)
+        return gaussian(self.first(above) + self.residual(evidence))
+
+
+class AffineBijection(nn.Module):
+    """The affine map of a layer, given the latent above it (section 5.2.1)."""
+
+    def __init__(self, n_above: int, dim: int):
+        super().__init__()
+        self.layers = nn.Sequential(mlp(n_above, 20, 3 * dim, nn.Tanh), nn.Tanh())
+
+    def forward(self, above: Tensor) -> RankOneAffine:
+        shift, raw, direction = self.layers(above).chunk(3, dim=1)
+        return RankOneAffine(shift, F.softplus(F.elu(raw)) + 1e-3, direction)
+
+
+class SplineBijection(nn.Module):
+    """The coupled splines of a layer, given the latent above it (appendix 9).
+
+    Two couplings: each half of the units is changed given the layer above, and then given the
+    other half too.
+    """
+
+    def __init__(self, n_above: int, dim: int):
+        super().__init__()
+        first = torch.arange(dim) * 2 // dim + 1  # 1, ..., 1, 2, ..., 2
+        self.couplings = nn.ModuleList(
+            Autoregressive(degrees, "spline", width=60, n_hidden_layers=2, n_context=n_above)
+            for degrees in (first, first.flip(0))
+        )
+
+    def forward(self, above: Tensor) -> _GivenAbove:
+        return _GivenAbove(self.couplings, above)
+
+
+@dataclass(frozen=True)
+class _GivenAbove:
+    """The bijection that a latent above picks."""
+
+    couplings: nn.ModuleList
+    above: Tensor
+
+    def forward(self, epsilon: Tensor) -> Tensor:
+        """From the base space to the latent, shape (n, units)."""
+        for coupling in self.couplings:
+            epsilon, _ = coupling(epsilon, self.above)
+        return epsilon
+
+
+class SelfReflectiveLatents(HierarchicalNetwork):
+    """Latent layers as in `skood.SeReVAE`; what they tell of x is left to ``decode``.
+
+    Parameters
+    ----------
+    x_shape : shape of one row
+    dims : tuple of int
+        Units of each latent layer, layer 1 first.
+    likelihood : Likelihood
+    network : {"mlp", "resnet"}
+        Of the encoders of the evidence.
+    width : int
+    self_reflective : bool
+    bijection : type
+        Called with the units above and those of a layer, `AffineBijection` or `SplineBijection`.
+    """
+
+    def __init__(
+        self,
+        x_shape: Shape,
+        dims: tuple[int, ...],
+        likelihood: Likelihood,
+        *,
+        network: str,
+        width: int,
+        self_reflective: bool,
+        bijection: type[AffineBijection | SplineBijection],
+    ):
+        sides = [4 * -(-side // 4) for side in x_shape[1:]] if network == "resnet" else x_shape[1:]
+        super().__init__(x_shape, (x_shape[0], *sides), [(d,) for d in dims], likelihood)
+        encoders = {"mlp": VectorEncoders, "resnet": ImageEncoders}[network]
+        n_features = _FEATURES[network]
+        self.evidence = encoders(self.padded, n_features, len(dims), width)
+        above_each = [*dims[1:], 0]  # units of the layer above
+        posterior = {"mlp": _Posterior, "resnet": _ResidualPosterior}[network]
+        self.posteriors = nn.ModuleList(
+            posterior(n_features, above if self_reflective else 0, dim, width)
+            for dim, above in zip(dims, above_each, strict=True)
+        )
+        pairs = list(pairwise(dims))
+        self.bijections = nn.ModuleList(bijection(above, dim) for dim, above in pairs)
+        self.priors = nn.ModuleList(
+            mlp(above, width, 2 * dim) for dim, above in pairs if self_reflective
+        )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Parameters of p(x | z), from the latents of all layers side by side, layer 1 first."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
+        evidence: list[Tensor] = [] if x is None else self.evidence(x)
+        above: Tensor | None = None
+        latents: list[Tensor] = []
+        layers: list[LayerTerms] = []
+        for layer in range(self.n_layers, 0, -1):
+            p = self._prior(layer, above, draws)
+            q = lambda i=layer - 1, a=above: self.posteriors[i](evidence[i], a)  # noqa: E731
+            epsilon, terms = draws.generate(layer, p, q)
+            above = epsilon
+            if layer < self.n_layers:
+                above = self.bijections[layer - 1](latents[0]).forward(epsilon)
+            latents.insert(0, cast(Tensor, above))
+            layers.insert(0, terms)
+        return Pass(latents, tuple(layers), self.decode(torch.cat(latents, dim=1)))
+
+    def _prior(self, layer: int, above: Tensor | None, draws: Draws) -> Normal:
+        if above is None or not self.priors:
+            return draws.standard_normal(self.latent_shapes[layer - 1], next(self.parameters()))
+        return gaussian(self.priors[layer - 1](above))

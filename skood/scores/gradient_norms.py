@@ -1,0 +1,78 @@
+"""From the layer-wise gradient norms of a row to one score, referred to those of normal rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import LedoitWolf
+
+__all__ = ["LogNorms", "gaussian_score", "mahalanobis_score", "one_sided_score"]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LogNorms:
+    """What the logarithms of the squared norms of normal rows look like.
+
+    Attributes
+    ----------
+    used : ndarray of shape (n_layers,), bool
+        False for dead layers, which are left out: those whose norm is zero for more than one row in
+        a hundred, or always the same.
+    floor, mean, std : ndarray of shape (n_used,)
+        Smallest squared norm that is told from zero; mean and standard deviation of the logarithm.
+    precision : ndarray of shape (n_used, n_used)
+        Inverse of the covariance of the standardised logarithms, shrunk (Ledoit & Wolf 2004).
+    """
+
+    used: NDArray[np.bool_]
+    floor: _Floats
+    mean: _Floats
+    std: _Floats
+    precision: _Floats
+
+    @classmethod
+    def fit(cls, squared_norms: _Floats) -> LogNorms:
+        """From the squared norms (n, n_layers) of normal rows, n > 0."""
+        used = (squared_norms > 0).mean(axis=0) >= 0.99
+        used &= (np.ptp(squared_norms, axis=0) > 0) | (len(squared_norms) == 1)
+        squared_norms = squared_norms[:, used]
+        floor = np.maximum(1e-10 * np.median(squared_norms, axis=0), np.finfo(float).tiny)
+        logs = np.log(np.maximum(squared_norms, floor))
+        mean = logs.mean(axis=0)
+        std = logs.std(axis=0, ddof=1) if len(logs) > 1 else np.ones_like(mean)
+        covariance = LedoitWolf(assume_centered=True).fit((logs - mean) / std)
+        return cls(used, floor, mean, std, covariance.precision_)
+
+    def standardise(self, squared_norms: _Floats) -> _Floats:
+        """Logarithms in standard deviations from their means, shape (n, n_used)."""
+        logs = np.log(np.maximum(squared_norms[:, self.used], self.floor))
+        return (logs - self.mean) / self.std
+
+
+def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
+    """-log density of the logarithms under independent Gaussians, shape (n,), nats.
+
+    Montazeran et al., eqs. 11 and 12, with the variance as the variance: eq. 11 calls the variance
+    sigma, which eq. 12 squares again.
+    """
+    z = normal.standardise(squared_norms)
+    constant = (np.log(normal.std) + 0.5 * np.log(2 * np.pi)).sum()
+    return 0.5 * np.square(z).sum(axis=1) + constant
+
+
+def mahalanobis_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
+    """Squared Mahalanobis distance of the logarithms from normal, shape (n,).
+
+    Unlike independent Gaussians it knows that neighbouring layers go up and down together.
+    """
+    z = normal.standardise(squared_norms)
+    return np.einsum("ni,ij,nj->n", z, normal.precision, z)
+
+
+def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
+    """Mean of the standardised logarithms, shape (n,): only large gradients are abnormal."""
+    return normal.standardise(squared_norms).mean(axis=1)

@@ -1,0 +1,242 @@
+"""Invertible layers: the inverse undoes them, and the log-determinant is that of the Jacobian."""
+
+import pytest
+import torch
+from torch.autograd.functional import jacobian
+from torch.nn import functional as F
+
+from skood.core.noise import Noise, fork_rng
+from skood.nn.continuous import Reals
+from skood.nn.flow_network import FlowNetwork
+from skood.nn.flows import (
+    ActNorm,
+    AlternatingCoupling,
+    Chain,
+    ChannelCoupling,
+    Flatten,
+    InvertibleConvolution,
+    MultiScale,
+    Squeeze,
+)
+
+N = 4
+
+
+def step(n_channels):
+    coupling = ChannelCoupling(n_channels, 4, 2)
+    return [ActNorm(n_channels), InvertibleConvolution(n_channels), coupling]
+
+
+def flat(n_values, n_steps=2):
+    steps = []
+    for i in range(n_steps):
+        coupling = AlternatingCoupling(n_values, i % 2, 6, 2)
+        steps += [ActNorm(n_values), InvertibleConvolution(n_values), coupling]
+    return Chain([*steps, Flatten((n_values,))])
+
+
+def two_scales():
+    levels = [Chain([Squeeze(2), *step(4)]), Chain([Squeeze(2), *step(8)])]
+    return MultiScale(levels, [(4, 2, 2), (8, 1, 1)])
+
+
+def odd_scales():
+    """Three levels of which the first two have odd numbers of channels."""
+    levels = [ActNorm(7), ChannelCoupling(3, 4, 1), ActNorm(1)]
+    return MultiScale(levels, [(7, 1, 2), (3, 1, 2), (1, 1, 2)])
+
+
+BIJECTIONS = {
+    "actnorm of vectors": (lambda: ActNorm(3), (3,)),
+    "actnorm of maps": (lambda: ActNorm(3), (3, 2, 2)),
+    "convolution of vectors": (lambda: InvertibleConvolution(4), (4,)),
+    "convolution of maps": (lambda: InvertibleConvolution(3), (3, 2, 2)),
+    "convolution of one channel": (lambda: InvertibleConvolution(1), (1, 2, 2)),
+    "channels": (lambda: ChannelCoupling(4, 6, 2), (4, 2, 3)),
+    "odd channels": (lambda: ChannelCoupling(3, 6, 1), (3, 2, 2)),
+    "two values, even stay": (lambda: AlternatingCoupling(2, 0, 6, 2), (2,)),
+    "two values, odd stay": (lambda: AlternatingCoupling(2, 1, 6, 2), (2,)),
+    "six values, even stay": (lambda: AlternatingCoupling(6, 0, 6, 1), (6,)),
+    "six values, odd stay": (lambda: AlternatingCoupling(6, 1, 6, 3), (6,)),
+    "five values, even stay": (lambda: AlternatingCoupling(5, 0, 6, 2), (5,)),
+    "five values, odd stay": (lambda: AlternatingCoupling(5, 1, 6, 2), (5,)),
+    "map, even stay": (lambda: AlternatingCoupling(9, 0, 6, 2), (1, 3, 3)),
+    "map, odd stay": (lambda: AlternatingCoupling(12, 1, 6, 2), (2, 2, 3)),
+    "squeeze by 2": (lambda: Squeeze(2), (2, 2, 4)),
+    "squeeze by 3": (lambda: Squeeze(3), (1, 3, 6)),
+    "flatten": (lambda: Flatten((2, 1, 3)), (2, 1, 3)),
+    "flat chain": (lambda: flat(5), (5,)),
+    "chain of maps": (lambda: Chain([Squeeze(2), *step(4), *step(4)]), (1, 4, 2)),
+    "one scale": (lambda: MultiScale([Chain(step(3))], [(3, 2, 2)]), (3, 2, 2)),
+    "two scales": (two_scales, (1, 4, 4)),
+    "odd scales": (odd_scales, (7, 1, 2)),
+}
+COUPLINGS = [name for name in BIJECTIONS if "stay" in name or name.endswith("channels")]
+EACH = pytest.mark.parametrize("name", BIJECTIONS)
+
+
+def draw(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def make(name, dtype=torch.float64, std=0.3):
+    """The bijection with parameters moved at random, for couplings start silent, and rows."""
+    create, shape = BIJECTIONS[name]
+    with fork_rng(0), torch.no_grad():
+        bijection = create().to(dtype).eval()
+        for p in bijection.parameters():
+            p.add_(std * torch.randn_like(p))
+    return bijection.requires_grad_(False), draw(N, *shape, dtype=dtype)
+
+
+@EACH
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_the_inverse_undoes_the_map(name, dtype, tolerance):
+    bijection, x = make(name, dtype)
+    y, _ = bijection(x)
+    options = {"rtol": tolerance, "atol": tolerance}
+    torch.testing.assert_close(bijection.inverse(y), x, **options)
+
+
+@EACH
+def test_the_map_undoes_the_inverse(name):
+    bijection, x = make(name)
+    y = draw(*bijection(x)[0].shape, seed=1)
+    torch.testing.assert_close(bijection(bijection.inverse(y))[0], y, rtol=1e-10, atol=1e-10)
+
+
+@EACH
+def test_the_log_determinant_is_that_of_the_jacobian_of_each_row(name):
+    bijection, x = make(name)
+    _, log_det = bijection(x)
+    assert log_det.shape == (N,)
+    for row, value in zip(x.split(1), log_det, strict=True):
+        matrix = jacobian(lambda row: bijection(row)[0].flatten(), row).reshape(2 * [row.numel()])
+        expected = torch.linalg.slogdet(matrix).logabsdet
+        torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-10)
+
+
+@EACH
+def test_a_row_does_not_depend_on_the_rows_beside_it(name):
+    bijection, x = make(name)
+    for together, alone in zip(bijection(x), bijection(x[2:3]), strict=True):
+        torch.testing.assert_close(together[2:3], alone, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_channels", [2, 5, 48])
+@pytest.mark.parametrize("sides", [(), (4, 4)])
+def test_a_convolution_gives_a_row_the_same_bits_at_any_place_of_a_batch(n_channels, sides):
+    with fork_rng(0), torch.no_grad():
+        x = torch.randn(128, n_channels, *sides)
+        layer = InvertibleConvolution(n_channels)
+        rolled = layer(x.roll(37, 0))[0].roll(-37, 0)
+        assert torch.equal(layer(x)[0], rolled)
+
+
+@pytest.mark.parametrize("name", COUPLINGS)
+def test_a_coupling_starts_as_the_identity(name):
+    bijection, x = make(name, std=0)
+    y, log_det = bijection(x)
+    torch.testing.assert_close(y, x)
+    assert (log_det == 0).all()
+
+
+@pytest.mark.parametrize("n_values", [2, 5, 6])
+@pytest.mark.parametrize("parity", [0, 1])
+def test_an_alternating_coupling_leaves_every_second_value_as_it_is(n_values, parity):
+    with fork_rng(0):
+        coupling = AlternatingCoupling(n_values, parity, 6, 2).double()
+    torch.nn.init.normal_(coupling.network[-1].weight)
+    x = draw(N, n_values)
+    changed = (coupling(x)[0] != x).any(0)
+    assert changed.tolist() == [i % 2 != parity for i in range(n_values)]
+
+
+def test_a_channel_coupling_leaves_the_first_half_of_the_channels_as_it_is():
+    coupling, x = make("odd channels")
+    changed = (coupling(x)[0] != x).flatten(2).any(2).any(0)
+    assert changed.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("name", COUPLINGS)
+def test_a_coupling_scales_no_value_by_more_than_its_bound(name):
+    coupling, x = make(name, std=100)
+    n_changed = x[0].numel() - coupling._split(x)[0][0].numel()
+    _, log_det = coupling(x)
+    assert log_det.abs().max() <= n_changed * coupling.largest_log_scale + 1e-9
+
+
+def test_a_convolution_starts_as_a_rotation():
+    with fork_rng(0):
+        layer = InvertibleConvolution(6).double().requires_grad_(False)
+    columns, log_det = layer(torch.eye(6, dtype=torch.float64))
+    identity = torch.eye(6, dtype=torch.float64)
+    torch.testing.assert_close(columns @ columns.mT, identity, rtol=0, atol=1e-5)
+    torch.testing.assert_close(log_det, torch.zeros_like(log_det), rtol=0, atol=1e-5)
+
+
+def test_a_convolution_multiplies_every_pixel_by_one_matrix():
+    layer, x = make("convolution of maps")
+    columns, _ = layer(torch.eye(3, dtype=torch.float64))
+    expected = F.conv2d(x, columns.mT[:, :, None, None])
+    torch.testing.assert_close(layer(x)[0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_squeeze_turns_each_patch_into_the_channels_of_one_pixel():
+    x = torch.arange(16.0).reshape(1, 1, 4, 4)
+    y, _ = Squeeze(2)(x)
+    assert y.shape == (1, 4, 2, 2)
+    assert y[0, :, 0, 1].tolist() == [2, 3, 6, 7]
+
+
+def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
+    """With the prior's bias as its mean and log of its standard deviation, all else silent."""
+    flow, x = make("odd scales", std=0)
+    flow.priors[0].bias[:4], flow.priors[0].bias[4:] = 0.5, 0.25
+    y, _ = flow(x)
+    left, kept = y[:, :8].reshape(N, 4, 1, 2), y[:, 8:].reshape(N, 3, 1, 2)
+    torch.testing.assert_close(left, (x[:, 3:] - 0.5) * torch.tensor(-0.25).double().exp())
+    torch.testing.assert_close(kept.sort(1).values, x[:, :3].sort(1).values)
+
+
+def initialised(bijection, x):
+    loc, scale = torch.zeros(1).double(), torch.ones(1).double()
+    network = FlowNetwork(x.shape[1:], Reals(loc, scale), bijection, "normal").double().eval()
+    with torch.no_grad():
+        network.initialise_from_data(x, Noise(0))
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("name", ["flat chain", "chain of maps", "two scales"])
+def test_every_actnorm_standardises_the_first_batch(name):
+    bijection, _ = make(name)
+    x = 3 + 2 * draw(200, *BIJECTIONS[name][1])
+    network, outputs = initialised(bijection, x), []
+    for module in network.modules():
+        if isinstance(module, ActNorm):
+            module.register_forward_hook(lambda _, x, result: outputs.append(result[0]))
+    network.terms(x, Noise(0))
+    for y in outputs:
+        std, mean = torch.std_mean(y.transpose(0, 1).flatten(1), dim=1, correction=0)
+        torch.testing.assert_close(std, torch.ones_like(std))
+        torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-9)
+    assert len(outputs) == 2
+
+
+def test_only_the_first_batch_sets_an_actnorm():
+    network = initialised(Chain([ActNorm(3)]), 3 + draw(50, 3))
+    before = [p.clone() for p in network.parameters()]
+    network.terms(10 * draw(50, 3, seed=1), Noise(0))
+    assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 7777.7])
+def test_a_constant_channel_does_not_break_an_actnorm(constant):
+    x = draw(50, 3, 2, 2)
+    x[:, 1] = constant
+    layer = ActNorm(3)
+    initialised(Chain([layer, Flatten((3, 2, 2))]), x)
+    y, log_det = layer(x)
+    torch.testing.assert_close(y[:, 1], torch.zeros_like(y[:, 1]), rtol=0, atol=1e-9)
+    torch.testing.assert_close(layer.log_scale[1].item(), 0.0)
+    assert log_det.isfinite().all()
