@@ -40,6 +40,11 @@ def check_prior_layers(model, prior_layers):
                 "prior_layers must hold a collection of layers for each bound; got "
                 f"{layers!r} for one. Write [(1, 2)] for one bound with layers 1 and 2."
             )
+        if layers and not model.network_.n_layers:
+            raise ValueError(
+                f"prior_layers must be [()] for {type(model).__name__}, which has no latent "
+                f"layers; got {prior_layers!r}."
+            )
         for layer in layers:
             check_layer(model, "prior_layers", layer, 1, model.network_.n_layers)
 

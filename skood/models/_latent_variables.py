@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skood.core.batches import resolve_device, to_array
@@ -18,7 +19,7 @@ from skood.objectives import ELBO
 __all__ = ["LatentVariablesMixin"]
 
 
-class LatentVariablesMixin:
+class LatentVariablesMixin(TransformerMixin):
     """For models with latent variables, to the left of `BaseGenerativeModel`.
 
     Their network is a `skood.core.protocols.LatentNetwork`, and they have an ``objective``.

@@ -89,7 +89,6 @@ class Autoregressive(Bijection):
     ):
         super().__init__()
         self.univariate = univariate
-        self.n_context = n_context
         self.degrees: Tensor
         self.register_buffer("degrees", degrees)
         n_degrees = int(degrees.max())

@@ -68,7 +68,9 @@ class Pixels(Continuous):
 
     def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         level = self.white / 255
-        y = (x + level * noise.dither(x.shape) - self.loc) / self.scale
+        # Not quite 0 or 1: the way back rounds down, and single precision must find the level.
+        fraction = noise.dither(x.shape).clamp(1e-3, 1 - 1e-3)
+        y = (x + level * fraction - self.loc) / self.scale
         n_values = x[0].numel()
         log_det = self._log_det(n_values) + n_values * math.log(level)
         return y.to(x.dtype), y.new_full((len(x),), log_det, dtype=x.dtype)

@@ -69,7 +69,7 @@ class FlowNetwork(nn.Module):
         else:
             uniform = noise.uniform("base", shape).clamp(1e-7, 1 - 1e-7)
             epsilon = uniform.log() - (-uniform).log1p()
-        return self.inverse(epsilon)
+        return self.inverse(epsilon.to(next(self.parameters()).dtype))
 
     def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
         """Let every `ActNorm` set itself on a first batch."""

@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+LARGEST_LOG_SCALE = 2.0
+
+
 class Bijection(nn.Module):
     """Base of the invertible layers."""
 
@@ -111,8 +114,11 @@ class InvertibleConvolution(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper = self._factors()
+        # The rows lie along the last axis: see `skood.nn.blocks.Linear`. One factor at a time, so
+        # that this holds for the gradients with respect to them as well.
+        columns = self.permutation @ (lower @ (upper @ x.transpose(0, 1).flatten(1)))
         log_det = self.log_diagonal.sum() * x[0, 0].numel()
-        return self._multiply(self.permutation @ lower @ upper, x), log_det.expand(len(x))
+        return self._rows(columns, x), log_det.expand(len(x))
 
     def inverse(self, y: Tensor) -> Tensor:
         lower, upper = self._factors()
@@ -126,10 +132,6 @@ class InvertibleConvolution(Bijection):
         diagonal = torch.diag(self.sign * self.log_diagonal.exp())
         return self.lower.tril(-1) + identity, self.upper.triu(1) + diagonal
 
-    def _multiply(self, weight: Tensor, x: Tensor) -> Tensor:
-        # The rows lie along the last axis: see `skood.nn.blocks.Linear`.
-        return self._rows(weight @ x.transpose(0, 1).flatten(1), x)
-
     @staticmethod
     def _rows(columns: Tensor, like: Tensor) -> Tensor:
         n, n_channels, *rest = like.shape
@@ -141,8 +143,6 @@ class _AffineCoupling(Bijection):
 
     The logarithm s is bounded by a hyperbolic tangent, which keeps the inverse exact.
     """
-
-    largest_log_scale = 2.0
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -161,7 +161,7 @@ class _AffineCoupling(Bijection):
 
     def _parameters_for(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         shift, raw = self.network(condition).chunk(2, dim=1)
-        return shift, self.largest_log_scale * torch.tanh(raw / self.largest_log_scale)
+        return shift, _bounded(raw)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
@@ -301,7 +301,7 @@ class MultiScale(Bijection):
             total = total + log_det
             if i < len(self.priors):
                 x, leaving = x.tensor_split([self.kept[i]], dim=1)
-                mean, log_std = self.priors[i](x).chunk(2, dim=1)
+                mean, log_std = self._prior(i, x)
                 left.append(((leaving - mean) * (-log_std).exp()).flatten(1))
                 total = total - log_std.flatten(1).sum(1)
         x, log_det = self.top(x)
@@ -316,10 +316,18 @@ class MultiScale(Bijection):
         x = self.top.inverse(left.pop())
         for i in reversed(range(len(self.levels))):
             if i < len(self.priors):
-                mean, log_std = self.priors[i](x).chunk(2, dim=1)
+                mean, log_std = self._prior(i, x)
                 x = torch.cat([x, left.pop() * log_std.exp() + mean], dim=1)
             x = self.levels[i].inverse(x)  # type: ignore[operator]
         return x
+
+    def _prior(self, i: int, kept: Tensor) -> tuple[Tensor, Tensor]:
+        mean, raw = self.priors[i](kept).chunk(2, dim=1)
+        return mean, _bounded(raw)
+
+
+def _bounded(log_scale: Tensor) -> Tensor:
+    return LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)
 
 
 def _silent(layer: nn.Linear | nn.Conv2d) -> nn.Module:

@@ -119,7 +119,8 @@ def second_moments(
 
 @torch.enable_grad()
 def _one_by_one(whole: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    names, parameters = zip(*whole.named_parameters(), strict=True)
+    trained = [(name, p) for name, p in whole.named_parameters() if p.requires_grad]
+    names, parameters = zip(*trained, strict=True)
     norms = []
     for row in x.split(1):
         gradients = torch.autograd.grad(whole(row).sum(), parameters, allow_unused=True)

@@ -40,7 +40,7 @@ def small(estimator_class: type, **parameters):
             parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)
     shared = {"max_epochs": 2, "width": 8, "latent_dims": (3, 2, 2)}
-    shared |= {"n_steps": 2, "n_transforms": 2}
+    shared |= {"n_steps": 2, "n_transforms": 1}
     shared["trainer"] = Trainer(patience=None)
     shared = {name: value for name, value in shared.items() if name in names}
     return estimator_class(**(shared | parameters))

@@ -8,7 +8,7 @@ import pytest
 import torch
 import zuko
 from torch.autograd.functional import jacobian
-from zuko.transforms import MonotonicAffineTransform
+from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from skood.core.noise import fork_rng
 from skood.nn.autoregressive import Autoregressive, MaskedLinear, alternating_order
@@ -94,8 +94,9 @@ def test_every_value_depends_on_all_of_the_context(univariate):
 def flow_of_zuko(univariate):
     options = {"transforms": 2, "hidden_features": (16, 16)}
     if univariate == "spline":
-        return zuko.flows.NSF(3, slope=1e-2, **options)
-    return zuko.flows.MAF(3, univariate=partial(MonotonicAffineTransform, slope=1e-2), **options)
+        options["shapes"] = [(8,), (8,), (7,)]
+    one = MonotonicRQSTransform if univariate == "spline" else MonotonicAffineTransform
+    return zuko.flows.MAF(3, univariate=partial(one, slope=1e-2), **options)
 
 
 @UNIVARIATE

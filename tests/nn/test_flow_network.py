@@ -13,6 +13,7 @@ from skood.core.noise import Noise, fork_rng
 from skood.nn.continuous import Pixels, Reals
 from skood.nn.flow_network import FlowNetwork
 from skood.nn.flows import (
+    LARGEST_LOG_SCALE,
     ActNorm,
     AlternatingCoupling,
     Chain,
@@ -215,7 +216,7 @@ class Masked(nn.Module):
     def __init__(self, coupling, part):
         super().__init__()
         self.coupling, self.part, self.parity = coupling, part, coupling.parity
-        self.parameters_for = ShiftAndLogScale(coupling.network, coupling.largest_log_scale)
+        self.parameters_for = ShiftAndLogScale(coupling.network, LARGEST_LOG_SCALE)
 
     def forward(self, masked):
         result = torch.zeros_like(masked)
@@ -242,7 +243,7 @@ def convolution_of_normflows(ours):
 
 
 def coupling_of_normflows(ours):
-    parameters = ShiftAndLogScale(ours.network, ours.largest_log_scale)
+    parameters = ShiftAndLogScale(ours.network, LARGEST_LOG_SCALE)
     return normflows.flows.AffineCouplingBlock(parameters)
 
 
