@@ -11,13 +11,18 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
-from skood import HierarchicalLLR
+from skood import Glow, GradientNorm, HierarchicalLLR
 from skood.testing import all_detectors, all_models, image_checks, image_layouts, small
 
 MODELS = [small(model) for model in all_models()]
 DETECTORS = [small(detector) for detector in all_detectors()]
 # The other branches of a parameter that changes what is computed.
 DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
+DETECTORS += [
+    small(GradientNorm, small(Glow), combine="mahalanobis", group_size=2, layers="module"),
+    small(GradientNorm, small(Glow), combine="gaussian", fisher="diagonal"),
+    small(GradientNorm, small(Glow), target="latent_sum"),
+]
 
 # scikit-learn runs these on its own estimators only.
 MORE_CHECKS = (
@@ -51,8 +56,10 @@ def more_checks(estimator):
 
 
 def name_of(estimator):
-    k = getattr(estimator, "k", None)
-    return type(estimator).__name__ + (f"(k={k!r})" if k is not None else "")
+    for name in ("k", "combine"):
+        if hasattr(estimator, name):
+            return f"{type(estimator).__name__}({name}={getattr(estimator, name)!r})"
+    return type(estimator).__name__
 
 
 def run(check, *arguments):
@@ -95,8 +102,9 @@ def test_no_check_of_scikit_learn_is_switched_off(estimator):
 
 def test_every_public_class_is_found():
     models = {"BIVA", "Glow", "HVAE", "LadderVAE", "MAF", "SeReMAF", "SeReVAE", "VAE"}
+    detectors = {"GradientNorm", "HierarchicalLLR", "Likelihood", "Typicality"}
     assert {type(e).__name__ for e in MODELS} >= models
-    assert {type(e).__name__ for e in DETECTORS} >= {"HierarchicalLLR", "Likelihood", "Typicality"}
+    assert {type(e).__name__ for e in DETECTORS} >= detectors
 
 
 @pytest.mark.parametrize("layout", image_layouts(1))

@@ -74,8 +74,9 @@ class OuterProducts(Products):
         g, a = self.g[:, 0].double().square(), self.a[:, 0].double().square()
         if weights is None:
             return g.sum(1) * a.sum(1)
-        # The rows lie along the last axis: see `skood.nn.blocks.Linear`.
-        return ((weights.mT @ g.mT).mT * a).sum(1)
+        # Row by row: one product for all rows would treat some unlike others, in the last bits.
+        weighted = torch.bmm(weights.mT.expand(len(g), -1, -1), g[:, :, None])
+        return (weighted[:, :, 0] * a).sum(1)
 
     def sum_of_squares(self) -> Tensor:
         g, a = self.g[:, 0].double().square(), self.a[:, 0].double().square()

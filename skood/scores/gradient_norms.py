@@ -49,8 +49,9 @@ class LogNorms:
 
     def standardise(self, squared_norms: _Floats) -> _Floats:
         """Logarithms in standard deviations from their means, shape (n, n_used)."""
-        logs = np.log(np.maximum(squared_norms[:, self.used], self.floor))
-        return (logs - self.mean) / self.std
+        # Rows in one piece: sums over columns add up in another order otherwise.
+        squared_norms = np.ascontiguousarray(squared_norms[:, self.used])
+        return (np.log(np.maximum(squared_norms, self.floor)) - self.mean) / self.std
 
 
 def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:

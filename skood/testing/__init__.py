@@ -31,11 +31,11 @@ def all_detectors() -> list[type]:
     return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
 
 
-def small(estimator_class: type, **parameters):
+def small(estimator_class: type, model=None, **parameters):
     """An instance that trains in a fraction of a second; hierarchical models have three layers."""
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
-        parameters.setdefault("model", small(skood.models.HVAE))
+        parameters["model"] = small(skood.models.HVAE) if model is None else model
         if "n_importance_samples" in names:
             parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)
