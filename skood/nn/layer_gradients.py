@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
+from skood.nn.autoregressive import MaskedLinear
 from skood.nn.blocks import Linear
 from skood.nn.layer_calls import Call
 
@@ -43,16 +44,17 @@ class Explicit:
 class Products:
     """Gradients that are sums over t of g_t a_t'; g is (groups, t, n_out), a (groups, t, n_in).
 
-    ``arrange`` makes a parameter of each such matrix.
+    ``arrange`` makes a parameter of each such matrix; ``mask`` is 0 where weights are not used.
     """
 
     g: Tensor
     a: Tensor
     arrange: Callable[[Tensor], Tensor]
+    mask: Tensor | None = None
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
         n_terms, n_out, n_in = self.g.shape[1], self.g.shape[2], self.a.shape[2]
-        if weights is not None:
+        if weights is not None or self.mask is not None:
             return self._explicit().squared_norms(weights)
         if n_terms * (n_in + n_out) < n_in * n_out:
             # |sum g_t a_t'|^2 = sum over s, t of (g_s . g_t)(a_s . a_t)
@@ -63,7 +65,8 @@ class Products:
         return self._explicit().sum_of_squares()
 
     def _explicit(self) -> Explicit:
-        return Explicit(self.arrange(self.g.mT @ self.a))
+        gradients = self.arrange(self.g.mT @ self.a)
+        return Explicit(gradients if self.mask is None else gradients * self.mask)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,21 @@ class OuterProducts(Products):
     """The case of a single term: squares of the gradients are products of squares."""
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
-        g, a = self.g[:, 0].double().square(), self.a[:, 0].double().square()
+        g, a = self._squares()
+        if self.mask is not None:
+            weights = self.mask.double() if weights is None else weights * self.mask
         if weights is None:
             return g.sum(1) * a.sum(1)
         # Row by row: one product for all rows would treat some unlike others, in the last bits.
-        weighted = torch.bmm(weights.mT.expand(len(g), -1, -1), g[:, :, None])
-        return (weighted[:, :, 0] * a).sum(1)
+        weighted = torch.stack([weights.mT @ row for row in g])
+        return (weighted * a).sum(1)
 
     def sum_of_squares(self) -> Tensor:
-        g, a = self.g[:, 0].double().square(), self.a[:, 0].double().square()
-        return g.mT @ a
+        g, a = self._squares()
+        return g.mT @ a if self.mask is None else (g.mT @ a) * self.mask
+
+    def _squares(self) -> tuple[Tensor, Tensor]:
+        return self.g[:, 0].double().square(), self.a[:, 0].double().square()
 
 
 Gradients = Explicit | Products
@@ -88,7 +96,7 @@ Gradients = Explicit | Products
 
 def has_products(module: nn.Module) -> bool:
     """Whether the type is one whose forward is known: a subclass may do something else."""
-    if type(module) in (nn.Linear, Linear):
+    if type(module) in (nn.Linear, Linear, MaskedLinear):
         return True
     if type(module) not in (nn.Conv2d, nn.ConvTranspose2d):
         return False
@@ -117,7 +125,8 @@ def by_products(
         left, right, arrange = _factors(module, a, g)
         factors = _in_groups(left, n_groups), _in_groups(right, n_groups)
         single = factors[0].shape[1] == 1 and isinstance(module, nn.Linear)
-        pieces["weight"] = (OuterProducts if single else Products)(*factors, arrange)
+        mask = module.mask if isinstance(module, MaskedLinear) else None
+        pieces["weight"] = (OuterProducts if single else Products)(*factors, arrange, mask)
     return pieces
 
 
