@@ -8,15 +8,21 @@ References
 ----------
 .. [1] J. D. Havtorn, J. Frellsen, S. Hauberg, L. Maaloe, "Hierarchical VAEs Know What They Don't
        Know", ICML 2021, section 5 (AUROC, AUPRC and FPR80 on equally many rows of both kinds).
+.. [2] M. S. Weitzman, "Measures of Overlap of Income Distributions of White and Negro Families in
+       the United States", Technical Paper 22, U.S. Bureau of the Census, 1970.
+.. [3] M. Montazeran et al., "Out-of-distribution detection with immature generative models",
+       figure 5 (overlap of the scores of two data sets while a model is trained).
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-__all__ = ["auprc", "auroc", "equal_count", "fpr_at_tpr", "summary"]
+__all__ = ["auprc", "auroc", "equal_count", "fpr_at_tpr", "overlap_coefficient", "summary"]
 
 
 def auroc(in_scores: ArrayLike, out_scores: ArrayLike) -> float:
@@ -95,6 +101,61 @@ def fpr_at_tpr(in_scores: ArrayLike, out_scores: ArrayLike, tpr: float = 0.8) ->
     # drop_intermediate=True leaves thresholds out, among them the first to reach tpr.
     fprs, tprs, _ = roc_curve(*_labelled_ranks(in_scores, out_scores), drop_intermediate=False)
     return float(fprs[np.argmax(tprs >= tpr)])
+
+
+def overlap_coefficient(in_scores: ArrayLike, out_scores: ArrayLike) -> float:
+    """Overlap of the two densities of scores: the area under the smaller of both.
+
+    Unlike `auroc` it does not ask which of the two scores higher. It is what [2]_ in the module's
+    references defines, and one minus the total variation distance.
+
+    Parameters
+    ----------
+    in_scores : array-like of shape (n,)
+        OOD scores of in-distribution rows.
+    out_scores : array-like of shape (m,)
+        OOD scores of out-of-distribution rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1: 0 where the scores of both kinds lie apart, 1 where their distributions
+        are the same.
+
+    Raises
+    ------
+    ValueError
+        If an input is empty, not one-dimensional, or holds NaN.
+
+    Notes
+    -----
+    [3]_ in the module's references does not say how the densities are estimated. Here they are
+    histograms with the same bins for both kinds, each bin with the same mass of the even mixture of
+    the two samples; there are about as many as the cube root of the smaller sample, rounded up to
+    an even number. Ties are never parted. So there is nothing to choose, only the order counts, as
+    for the other metrics here, and samples that lie apart always give 0.
+
+    Chance makes histograms of the same distribution differ. With B bins the estimate is then about
+    ``1 - sqrt((B - 1) * (1/n + 1/m) / (2 * pi))``: 0.91 for 200 rows of both kinds, 0.95 for 1000.
+    The bias fades where the overlap is small. Bins hide what differs within them, which errs the
+    other way, by at most 1/B for each crossing of the densities other than at the median of the
+    mixture: up to 2/B, a third for 200 rows, if one kind lies between two halves of the other.
+    """
+    inside, outside = _scores("in_scores", in_scores), _scores("out_scores", out_scores)
+    values, ranks = np.unique(np.concatenate([inside, outside]), return_inverse=True)
+    masses = np.stack(
+        [
+            np.bincount(part, minlength=values.size) / part.size
+            for part in np.split(ranks, [inside.size])
+        ]
+    )
+    # An even number: one edge is then the median of the mixture, where samples apart are parted.
+    n_bins = 2 * math.ceil(np.cbrt(min(inside.size, outside.size)) / 2)
+    mixture = masses.mean(axis=0)
+    levels = mixture.cumsum() - mixture / 2
+    bins = np.minimum((levels * n_bins).astype(np.intp), n_bins - 1)
+    shares = [np.bincount(bins, weights=mass, minlength=n_bins) for mass in masses]
+    return min(1.0, float(np.minimum(*shares).sum()))
 
 
 def equal_count(

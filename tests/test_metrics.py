@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from skood import metrics
 
-ALL = [metrics.auroc, metrics.auprc, metrics.fpr_at_tpr, metrics.equal_count, metrics.summary]
+ALL = [
+    metrics.auroc,
+    metrics.auprc,
+    metrics.fpr_at_tpr,
+    metrics.overlap_coefficient,
+    metrics.equal_count,
+    metrics.summary,
+]
 
 
 @pytest.fixture
@@ -57,6 +65,48 @@ def test_metrics_depend_on_the_order_alone_and_take_infinite_scores(scores):
     top = max(inside.max(), outside.max())
     infinite = (np.where(s == top, np.inf, s) for s in scores)
     assert metrics.summary(*infinite) == expected
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3])
+def test_overlap_of_shifted_normals_agrees_with_the_closed_form(shift):
+    rng = np.random.default_rng(0)
+    inside, outside = rng.normal(0, 1, 20_000), rng.normal(shift, 1, 20_000)
+    expected = 2 * norm.cdf(-shift / 2)
+    assert metrics.overlap_coefficient(inside, outside) == pytest.approx(expected, abs=0.01)
+
+
+def test_overlap_is_1_for_identical_scores_and_0_for_scores_that_lie_apart(scores):
+    inside, outside = scores
+    assert metrics.overlap_coefficient(inside, inside) == pytest.approx(1.0, abs=1e-12)
+    assert metrics.overlap_coefficient(inside, outside + 100) == 0.0
+    assert metrics.overlap_coefficient([1.0], [1.0]) == 1.0
+
+
+def test_overlap_is_small_for_scores_that_lie_between_the_others():
+    inside, sides = np.linspace(-1, 1, 1000), np.array([-2.0, 2.0])
+    outside = np.add.outer(sides, np.linspace(-0.5, 0.5, 500)).ravel()
+    assert metrics.auroc(inside, outside) == pytest.approx(0.5)
+    assert metrics.overlap_coefficient(inside, outside) <= 2 / 10
+
+
+def test_overlap_of_equal_distributions_has_the_bias_that_is_documented():
+    rng = np.random.default_rng(0)
+    n, m, n_bins = 200, 1000, 6
+    overlaps = [
+        metrics.overlap_coefficient(rng.normal(size=n), rng.normal(size=m)) for _ in range(200)
+    ]
+    expected = 1 - np.sqrt((n_bins - 1) * (1 / n + 1 / m) / (2 * np.pi))
+    assert np.mean(overlaps) == pytest.approx(expected, abs=0.01)
+
+
+def test_overlap_is_symmetric_and_depends_on_the_order_alone(scores):
+    inside, outside = scores
+    expected = metrics.overlap_coefficient(inside, outside)
+    assert metrics.overlap_coefficient(outside, inside) == expected
+    assert metrics.overlap_coefficient(np.exp(3 * inside), np.exp(3 * outside)) == expected
+    top = max(inside.max(), outside.max())
+    infinite = (np.where(s == top, np.inf, s) for s in scores)
+    assert metrics.overlap_coefficient(*infinite) == expected
 
 
 @pytest.mark.parametrize("swap", [False, True])

@@ -11,6 +11,7 @@ from pathlib import Path
 import skood.models
 import skood.objectives
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
+from skood.benchmark._gradient_speed import measure_gradient_speed
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
@@ -73,7 +74,7 @@ def main() -> None:
     log = logging.getLogger("skood.benchmark")
     arguments = parse()
     if arguments.dataset == "speed":
-        results = {"ratios": measure_speed()}
+        results = {"ratios": measure_speed(), "gradient_norms": measure_gradient_speed()}
         log.info(json.dumps(results, indent=1))
     elif arguments.dataset == "self_reflection":
         results = compare_self_reflection(

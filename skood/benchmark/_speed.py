@@ -14,7 +14,7 @@ from skood.core.batches import map_batches, to_tensor
 from skood.core.noise import Noise
 from skood.core.protocols import Progress
 
-__all__ = ["measure_speed"]
+__all__ = ["measure_speed", "seconds"]
 
 
 def measure_speed(n_rows: int = 10_000) -> dict[str, float]:
@@ -61,12 +61,13 @@ def _bare_epoch(model: HVAE, images: np.ndarray) -> None:
 
 def _ratio(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 5) -> float:
     """Median over repeats, taken in turn so that a busy spell hits both."""
-    times = [(_seconds(ours), _seconds(bare)) for _ in range(repeats)]
+    times = [(seconds(ours), seconds(bare)) for _ in range(repeats)]
     first, second = np.median(times, axis=0)
     return float(first / second)
 
 
-def _seconds(function: Callable[[], object]) -> float:
+def seconds(function: Callable[[], object]) -> float:
+    """Time of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

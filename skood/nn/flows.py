@@ -26,6 +26,7 @@ __all__ = [
     "InvertibleConvolution",
     "MultiScale",
     "Squeeze",
+    "Whiten",
 ]
 
 
@@ -113,7 +114,7 @@ class InvertibleConvolution(Bijection):
         self.log_diagonal = nn.Parameter(diagonal.abs().log())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._factors()
+        lower, upper = self.factors()
         # The rows lie along the last axis: see `skood.nn.blocks.Linear`. One factor at a time, so
         # that this holds for the gradients with respect to them as well.
         columns = self.permutation @ (lower @ (upper @ x.transpose(0, 1).flatten(1)))
@@ -121,13 +122,14 @@ class InvertibleConvolution(Bijection):
         return self._rows(columns, x), log_det.expand(len(x))
 
     def inverse(self, y: Tensor) -> Tensor:
-        lower, upper = self._factors()
+        lower, upper = self.factors()
         columns = self.permutation.mT @ y.transpose(0, 1).flatten(1)
         columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
         columns = torch.linalg.solve_triangular(upper, columns, upper=True)
         return self._rows(columns, y)
 
-    def _factors(self) -> tuple[Tensor, Tensor]:
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """L and U + diag(s)."""
         identity = torch.eye(len(self.sign), dtype=self.lower.dtype, device=self.lower.device)
         diagonal = torch.diag(self.sign * self.log_diagonal.exp())
         return self.lower.tril(-1) + identity, self.upper.triu(1) + diagonal
@@ -250,7 +252,7 @@ class Flatten(Bijection):
         return y.reshape(-1, *self.shape)
 
 
-class _Whiten(Bijection):
+class Whiten(Bijection):
     """epsilon = (z - mean) / std of a Gaussian whose parameters are learned, for each channel."""
 
     def __init__(self, n_channels: int):
@@ -292,7 +294,7 @@ class MultiScale(Bijection):
             _silent(nn.Conv2d(kept, 2 * shape[0], 3, padding=1))
             for kept, shape in zip(self.kept, leaving, strict=True)
         )
-        self.top = _Whiten(shapes[-1][0])
+        self.top = Whiten(shapes[-1][0])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         left, total = [], x.new_zeros(len(x))

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from skood.nn.layer_calls import record
-from skood.nn.layer_gradients import Gradients, by_func, by_products, has_products
+from skood.nn.layer_gradients import Gradients, by_func, has_closed_form, in_closed_form
 
 __all__ = ["GradientPlan", "plan_gradients", "second_moments", "squared_norms"]
 
 Target = Callable[[nn.Module, Tensor], Tensor]
 # For every parameter tensor: the module from whose inputs and outputs its gradient is found ("" is
-# the whole), and whether by products of these or by torch.func.
+# the whole), and whether in closed form or by torch.func.
 GradientPlan = dict[str, tuple[str, str]]
 
 # Numbers in memory at a time.
@@ -132,7 +132,7 @@ def _one_by_one(whole: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 def _candidates(whole: nn.Module, name: str) -> list[tuple[str, str]]:
     owner = name.rpartition(".")[0]
-    candidates = [(owner, "products")] if has_products(whole.get_submodule(owner)) else []
+    candidates = [(owner, "closed form")] if has_closed_form(whole.get_submodule(owner)) else []
     while owner:
         candidates.append((owner, "func"))
         owner = owner.rpartition(".")[0]
@@ -176,7 +176,7 @@ def _gradients(
         usable = [call for call in calls[path] if call.is_row_wise(len(x))]
         if not usable:
             continue
-        pieces = by_products if how == "products" else by_func
+        pieces = in_closed_form if how == "closed form" else by_func
         size = sum(call.size(module, how) for call in usable) * group_size
         if how == "func":
             size += sum(module.get_parameter(o).numel() for o in own.values())

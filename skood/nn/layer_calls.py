@@ -38,7 +38,7 @@ class Call:
         """Numbers that a row needs."""
         outputs = sum(y[0].numel() for y in self.outputs)
         inputs = sum(self.inputs[i][0].numel() for i in self.rows(len(self.outputs[0])))
-        if how == "products" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if how == "closed form" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             area = math.prod(cast("tuple[int, int]", module.kernel_size))
             return area * max(inputs, outputs) + module.weight.numel()
         return inputs + outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from skood.nn.autoregressive import MaskedLinear
 from skood.nn.blocks import Linear
+from skood.nn.flow_gradients import CLOSED_FORMS
 from skood.nn.layer_calls import Call
 
 __all__ = [
@@ -21,8 +22,8 @@ __all__ = [
     "OuterProducts",
     "Products",
     "by_func",
-    "by_products",
-    "has_products",
+    "has_closed_form",
+    "in_closed_form",
 ]
 
 
@@ -94,9 +95,9 @@ class OuterProducts(Products):
 Gradients = Explicit | Products
 
 
-def has_products(module: nn.Module) -> bool:
+def has_closed_form(module: nn.Module) -> bool:
     """Whether the type is one whose forward is known: a subclass may do something else."""
-    if type(module) in (nn.Linear, Linear, MaskedLinear):
+    if type(module) in (nn.Linear, Linear, MaskedLinear, *CLOSED_FORMS):
         return True
     if type(module) not in (nn.Conv2d, nn.ConvTranspose2d):
         return False
@@ -108,12 +109,28 @@ def has_products(module: nn.Module) -> bool:
     )
 
 
-def by_products(
+def in_closed_form(
     module: nn.Module, calls: Sequence[Call], names: list[str], groups: slice, group_size: int
 ) -> dict[str, Gradients]:
-    """Gradients of a linear or convolutional layer's parameters, for some of the groups."""
+    """Gradients of the parameters of a layer that `has_closed_form`, for some of the groups."""
     rows = slice(groups.start * group_size, groups.stop * group_size)
     n_groups = groups.stop - groups.start
+    if type(module) in CLOSED_FORMS:
+        formula = CLOSED_FORMS[type(module)]
+        found = [formula(module, c.inputs[0][rows], *[g[rows] for g in c.gradients]) for c in calls]
+        return {name: _summed([each[name] for each in found], n_groups) for name in names}
+    return _by_products(module, calls, names, rows, n_groups)
+
+
+def _summed(gradients: list[Tensor], n_groups: int) -> Explicit:
+    """Over the rows of each group, and over calls."""
+    rows = torch.stack(gradients).sum(0)
+    return Explicit(rows.reshape(n_groups, -1, *rows.shape[1:]).sum(1))
+
+
+def _by_products(
+    module: nn.Module, calls: Sequence[Call], names: list[str], rows: slice, n_groups: int
+) -> dict[str, Gradients]:
     a = [call.inputs[0][rows] for call in calls]
     g = [call.gradients[0][rows] for call in calls]
     pieces: dict[str, Gradients] = {}
@@ -167,8 +184,8 @@ def _reversed_factors(
     module: nn.Conv2d, a: list[Tensor], g: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], _Arrange]:
     kernel = cast("tuple[int, int]", module.kernel_size)
-    padding = tuple(k - 1 - p for k, p in zip(kernel, _padding(module), strict=True))
-    patches = [F.unfold(x, kernel, padding=padding).mT for x in g]
+    padding = kernel[0] - 1 - _padding(module)[0], kernel[1] - 1 - _padding(module)[1]
+    patches = [_unfold(x, module, padding).mT for x in g]
 
     def arrange(matrix: Tensor) -> Tensor:
         # A step of the input to the right is one of the output to the left.
@@ -188,12 +205,24 @@ def _positions(x: Tensor) -> Tensor:
 
 def _patches(x: Tensor, module: nn.Conv2d) -> Tensor:
     """What the kernel sees at each position, shape (rows, positions, channels * kernel)."""
-    if module.kernel_size == module.stride == (1, 1) and module.padding == (0, 0):
+    if module.kernel_size == module.stride == (1, 1) and _padding(module) == (0, 0):
         return _positions(x)
-    geometry: dict[str, Any] = {
-        name: getattr(module, name) for name in ("dilation", "padding", "stride")
-    }
-    return F.unfold(x, cast(Any, module.kernel_size), **geometry).mT
+    return _unfold(x, module, _padding(module)).mT
+
+
+def _unfold(x: Tensor, module: nn.Conv2d, padding: tuple[int, int]) -> Tensor:
+    """`torch.nn.functional.unfold`, but in one copy for all rows."""
+    (kh, kw), (dh, dw), (sh, sw) = (
+        cast("tuple[int, int]", size)
+        for size in (module.kernel_size, module.dilation, module.stride)
+    )
+    (ph, pw) = padding
+    x = F.pad(x, (pw, pw, ph, ph)).contiguous()
+    n, c, height, width = x.shape
+    size = (height - dh * (kh - 1) - 1) // sh + 1, (width - dw * (kw - 1) - 1) // sw + 1
+    rows, channels, down, right = x.stride()
+    strides = (rows, channels, dh * down, dw * right, sh * down, sw * right)
+    return x.as_strided((n, c, kh, kw, *size), strides).reshape(n, c * kh * kw, -1)
 
 
 def by_func(

@@ -89,6 +89,57 @@ def test_results_are_joined_along_the_axis_of_the_rows():
     np.testing.assert_array_equal(by_row, X)
 
 
+def sums_of(group_size, seen=None):
+    """Of the first column, over each group of a batch; ``seen`` gets the batches."""
+
+    def evaluate(x):
+        if seen is not None:
+            seen.append(x[:, 0].tolist())
+        return x[:, 0].unflatten(0, (-1, group_size)).sum(1)
+
+    return evaluate
+
+
+@pytest.mark.parametrize("n_groups", [1, 42, 43, 100])
+def test_groups_of_rows_give_one_result_each(n_groups):
+    X = np.arange(6.0 * n_groups).reshape(-1, 2)
+    found = map_batches(sums_of(3), X, CPU, group_size=3)
+    np.testing.assert_array_equal(found, X[:, 0].reshape(-1, 3).sum(1))
+
+
+def test_results_of_groups_are_joined_along_the_axis_of_the_rows():
+    X = np.arange(600.0)[:, None]
+    found = map_batches(lambda x: x.view(-1, 3), X, CPU, row_axis=0, group_size=3)
+    np.testing.assert_array_equal(found, X.reshape(-1, 3))
+
+
+def test_no_group_is_cut_by_the_end_of_a_batch_and_the_last_group_fills_up_the_last_batch():
+    seen, X = [], np.arange(132.0)[:, None]
+    map_batches(sums_of(3, seen), X, CPU, group_size=3)
+    assert seen == [list(range(126)), [*range(126, 132), *[129, 130, 131] * 40]]
+
+
+def test_a_group_may_be_larger_than_a_batch():
+    seen, X = [], np.arange(600.0)[:, None]
+    found = map_batches(sums_of(200, seen), X, CPU, group_size=200)
+    np.testing.assert_array_equal(found, X[:, 0].reshape(3, 200).sum(1))
+    assert [len(x) for x in seen] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("group_size", [2, 32, 128])  # of which a batch has a whole number
+def test_a_group_gives_the_same_bits_in_any_company(group_size, network):
+    X = np.random.default_rng(0).random((8, group_size, 8, 8), dtype=np.float32)
+
+    def score(groups):
+        rows = X[groups].reshape(-1, 8, 8)
+        sums = sums_of(group_size)
+        return map_batches(lambda x: sums(network(x)), rows, CPU, group_size=group_size)
+
+    everything = score(np.arange(8))
+    for groups in ([0], [7], [1, 2, 3], np.arange(8)[::-1]):
+        np.testing.assert_array_equal(score(groups), everything[groups])
+
+
 @pytest.mark.parametrize("as_array", [False, True])
 def test_tensors_and_arrays_give_float64(as_array):
     result = map_batches(

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import nn
 from torch.distributions import Normal
 
-from skood import SeReVAE, Trainer
+from skood import SeReMAF, SeReVAE, Trainer
 from skood.core.batches import to_tensor
 from skood.core.noise import Noise, fork_rng
 from skood.core.validation import data_kind
@@ -34,8 +34,8 @@ def _make(model_class, latent_dims=(3, 2, 2), **options):
 
 
 def _build(model_class, X, latent_dims=(3, 2, 2), **options):
-    # The encoders of "resnet" have a sixteenth as many channels in this one.
-    width = 64 if (model_class, options.get("network")) == (SeReVAE, "resnet") else 8
+    # The encoders of "resnet" have a sixteenth as many channels in these two.
+    width = 64 if model_class in (SeReVAE, SeReMAF) and options.get("network") == "resnet" else 8
     model = _make(model_class, latent_dims, **({"width": width} | options))
     with fork_rng(0):
         net = model._build_network(X, data_kind(X)).double()

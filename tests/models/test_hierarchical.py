@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skood import BIVA, ELBO, HVAE, VAE, LadderVAE, SeReVAE
+from skood import BIVA, ELBO, HVAE, VAE, LadderVAE, SeReMAF, SeReVAE
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
 from skood.nn.hierarchy import Draws
@@ -21,15 +21,15 @@ COLOUR = RNG.integers(0, 256, (12, 9, 11, 3), dtype=np.uint8)
 # A network that has seen a dozen rows for one epoch may well not use a layer.
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 
-MODELS = (HVAE, LadderVAE, BIVA, SeReVAE, VAE)
-DEEP = MODELS[:4]
+MODELS = (HVAE, LadderVAE, BIVA, SeReVAE, SeReMAF, VAE)
+DEEP = MODELS[:5]
 
 
 def networks(model, X):
     """The values of ``network`` that fit to X."""
     if X.ndim == 2:
         return ("mlp",)
-    return ("mlp", "resnet") if model is SeReVAE else ("patch", "resnet")
+    return ("mlp", "resnet") if model in (SeReVAE, SeReMAF) else ("patch", "resnet")
 
 
 def every(models, *data):
@@ -187,6 +187,9 @@ def test_images_may_be_tiny_or_oblong(model, network, X, side, make):
         (SeReVAE, TABLE, 3),
         (SeReVAE, GREY, 10),
         (SeReVAE, COLOUR, 10),
+        (SeReMAF, TABLE, 3),
+        (SeReMAF, GREY, 5),
+        (SeReMAF, COLOUR, 5),
         (VAE, GREY, 1),
     ],
 )
@@ -262,12 +265,18 @@ def test_a_wrong_k_of_partial_samples_is_refused_with_the_range(fitted):
         (TABLE, {"max_epochs": 0}, "max_epochs"),
         (TABLE, {"device": "nowhere"}, "device='nowhere' cannot be used here"),
         (TABLE, {"objective": ELBO(free_bits=(1.0, 2.0))}, "2 entries.* 3 latent layers"),
-        (TABLE, {"likelihood": "bernoulli"}, "likelihood='bernoulli' needs uint8 values.*gaussian"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_its_value_and_a_remedy(model, X, options, message, make):
     with pytest.raises(ValueError, match=message):
         make(model).set_params(**options).fit(X)
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if has(model, "likelihood")])
+def test_a_likelihood_of_other_data_is_refused_with_the_one_to_use(model, make):
+    message = "likelihood='bernoulli' needs uint8 values.*gaussian"
+    with pytest.raises(ValueError, match=message):
+        make(model, likelihood="bernoulli").fit(TABLE)
 
 
 @pytest.mark.parametrize("latent_dim", [0, 2.5, (3,)])

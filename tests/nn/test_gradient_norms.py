@@ -245,9 +245,9 @@ def test_a_layer_has_the_weighted_gradients_of_the_loop(name, group_size):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_layers_that_are_known_go_by_products(name):
+def test_the_layers_that_are_known_have_a_closed_form(name):
     layer, shape = LAYERS[name]
-    assert {how for _, how in small(layer, *shape).plan.values()} == {"products"}
+    assert {how for _, how in small(layer, *shape).plan.values()} == {"closed form"}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -300,7 +300,7 @@ def tied():
 def test_weights_that_two_modules_share_have_the_sum_of_both_gradients():
     made_up = assert_right(tied, 4)
     assert made_up.plan["network.0.weight"] == ("network", "func")
-    assert made_up.plan["network.0.bias"] == ("network.0", "products")
+    assert made_up.plan["network.0.bias"] == ("network.0", "closed form")
 
 
 class Tied(nn.Module):

@@ -1,0 +1,138 @@
+"""Scores of gradient norms agree with the formulas, written out."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.covariance import LedoitWolf
+
+from skood.scores.gradient_norms import (
+    LogNorms,
+    gaussian_score,
+    mahalanobis_score,
+    one_sided_score,
+)
+
+SCORES = (gaussian_score, mahalanobis_score, one_sided_score)
+
+
+def squared_norms(n, n_layers=5, seed=0):
+    """Lognormal, of different sizes and spreads, and correlated across layers."""
+    rng = np.random.default_rng(seed)
+    together = rng.normal(size=(n, 1))
+    spreads, sizes = np.linspace(0.5, 2, n_layers), np.linspace(-20, 10, n_layers)
+    return np.exp(spreads * (together + rng.normal(size=(n, n_layers))) + sizes)
+
+
+@pytest.fixture
+def norms():
+    return squared_norms(200)
+
+
+@pytest.fixture
+def fresh():
+    return squared_norms(30, seed=1)
+
+
+# -------------------------------------------------------------------------------- what is normal
+
+
+def test_normal_rows_have_standardised_logs_of_mean_zero_and_deviation_one(norms):
+    z = LogNorms.fit(norms).standardise(norms)
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(z.std(0, ddof=1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_zeros, kept", [(0, True), (2, True), (3, False), (200, False)])
+def test_a_layer_that_is_zero_for_more_than_one_row_in_a_hundred_is_left_out(n_zeros, kept, norms):
+    norms[:n_zeros, 1] = 0
+    normal = LogNorms.fit(norms)
+    np.testing.assert_array_equal(normal.used, [True, kept, True, True, True])
+    assert normal.mean.shape == normal.std.shape == normal.floor.shape == (4 + kept,)
+    assert normal.precision.shape == (4 + kept, 4 + kept)
+
+
+def test_a_layer_whose_norm_is_always_the_same_is_left_out(norms):
+    norms[:, 3] = 0.7
+    np.testing.assert_array_equal(LogNorms.fit(norms).used, [True, True, True, False, True])
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_layer_that_is_left_out_has_no_effect(score, norms, fresh):
+    norms[:, 1] = 0
+    dead, without = LogNorms.fit(norms), LogNorms.fit(np.delete(norms, 1, axis=1))
+    expected = score(np.delete(fresh, 1, axis=1), without)
+    np.testing.assert_array_equal(score(fresh, dead), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Only one sample available:UserWarning")  # by LedoitWolf
+def test_one_normal_row_is_enough_and_its_deviations_are_one(norms, fresh):
+    normal = LogNorms.fit(norms[:1])
+    assert normal.used.all()
+    np.testing.assert_array_equal(normal.std, 1)
+    np.testing.assert_array_equal(normal.mean, np.log(norms[0]))
+    assert all(np.isfinite(score(fresh, normal)).all() for score in SCORES)
+
+
+# ----------------------------------------------------------------------------------- the scores
+
+
+def test_the_gaussian_score_is_minus_the_log_density_of_independent_gaussians(norms, fresh):
+    """Montazeran et al., eqs. 11 and 12."""
+    logs = np.log(norms)
+    gaussians = stats.norm(logs.mean(0), logs.std(0, ddof=1))
+    expected = -gaussians.logpdf(np.log(fresh)).sum(1)
+    np.testing.assert_allclose(gaussian_score(fresh, LogNorms.fit(norms)), expected, rtol=1e-12)
+
+
+def test_the_mahalanobis_score_is_the_squared_distance_by_the_shrunk_covariance(norms, fresh):
+    mean, std = np.log(norms).mean(0), np.log(norms).std(0, ddof=1)
+    covariance = LedoitWolf().fit((np.log(norms) - mean) / std).covariance_
+    distances = (np.log(fresh) - mean) / std
+    expected = [z @ np.linalg.solve(covariance, z) for z in distances]
+    np.testing.assert_allclose(mahalanobis_score(fresh, LogNorms.fit(norms)), expected, rtol=1e-9)
+
+
+def test_the_one_sided_score_is_the_mean_of_the_standardised_logs(norms, fresh):
+    logs = np.log(norms)
+    expected = ((np.log(fresh) - logs.mean(0)) / logs.std(0, ddof=1)).mean(1)
+    np.testing.assert_allclose(one_sided_score(fresh, LogNorms.fit(norms)), expected, rtol=1e-9)
+
+
+def test_the_one_sided_score_rises_with_the_norm_of_every_layer(norms, fresh):
+    normal = LogNorms.fit(norms)
+    before = one_sided_score(fresh, normal)
+    for layer in range(fresh.shape[1]):
+        larger = fresh * np.where(np.arange(5) == layer, 2.0, 1.0)
+        assert (one_sided_score(larger, normal) > before).all()
+
+
+@pytest.mark.parametrize("score", [gaussian_score, mahalanobis_score])
+def test_the_other_scores_rise_on_either_side_of_the_mean(score, norms):
+    normal = LogNorms.fit(norms)
+    middle, below, above = np.exp(normal.mean + normal.std * np.array([[0], [-3], [3]]))
+    scores = score(np.stack([middle, below, above]), normal)
+    assert scores[1] == pytest.approx(scores[2]) and scores[0] < scores[1]
+
+
+# ----------------------------------------------------------------------------------- single rows
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_norm_of_zero_in_a_layer_that_is_alive_counts_as_very_small(score, norms, fresh):
+    normal = LogNorms.fit(norms)
+    zero, tiny = fresh.copy(), fresh.copy()
+    zero[:, 2], tiny[:, 2] = 0, 1e-10 * np.median(norms[:, 2])
+    assert np.isfinite(score(zero, normal)).all()
+    np.testing.assert_array_equal(score(zero, normal), score(tiny, normal))
+    assert (normal.standardise(zero)[:, 2] < normal.standardise(norms)[:, 2].min()).all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n_layers", [1, 5, 40])
+@pytest.mark.parametrize("score", SCORES)
+def test_the_score_of_a_row_has_the_same_bits_in_any_company(score, n_layers, order):
+    normal = LogNorms.fit(squared_norms(200, n_layers))
+    fresh = squared_norms(33, n_layers, seed=1)
+    together = score(np.asarray(fresh, order=order), normal)
+    for rows in (slice(0, 1), slice(32, 33), slice(3, 20)):
+        np.testing.assert_array_equal(score(fresh[rows], normal), together[rows])
