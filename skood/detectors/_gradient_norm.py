@@ -42,10 +42,10 @@ class GradientNorm(BaseDetector):
         Any generative model of skood; None is ``Glow()``. Of models with latent variables it is
         the evidence lower bound that is differentiated, at one sample of them.
     combine : {"one-sided", "gaussian", "mahalanobis"}, default="one-sided"
-        How the logarithms of the norms become one score. "one-sided" is their mean in standard
-        deviations: only large gradients are abnormal. "gaussian" is their distance from the mean
-        on either side, each layer on its own (eq. 12); "mahalanobis" that with all correlations
-        between layers taken out. See the notes.
+        How the logarithms of the norms become one score. "one-sided": only large gradients are
+        abnormal; the tests of all layers together as Fisher did. "gaussian" is their distance from
+        the mean on either side, each layer on its own (eq. 12); "mahalanobis" that with all
+        correlations between layers taken out. See the notes.
     group_size : int, default=1
         Rows from one source that are judged together by `group_ood_score` and `group_p_values`:
         the gradient is that of the sum of their log-likelihoods. Rows can always be scored.
@@ -187,6 +187,19 @@ class GradientNorm(BaseDetector):
         if group_size == 1:
             return super()._calibration_groups(1)
         return self.calibration_group_scores_
+
+    def squared_norms(self, X, group_size=1):
+        """Squared norms of the gradients, layer by layer, for consecutive groups of rows.
+
+        Returns
+        -------
+        ndarray of shape (n // group_size, n_layers), float64
+            Nats squared per unit of the parameters squared; dead layers included, see
+            ``log_norms_[1].used``. `skood.scores.gradient_norms` makes scores of them.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        return self.norms_.squared(self.model_, X, group_size)
 
     def score_layers(self, X):
         """Where a row is strange: the log norm of each layer, compared with normal rows.

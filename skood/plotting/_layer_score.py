@@ -9,16 +9,21 @@ from skood.plotting._matplotlib import axes_to_draw_on
 
 __all__ = ["LayerScoreDisplay"]
 
+_MOST_NAMED = 12  # more names than that do not fit
+
 
 class LayerScoreDisplay:
-    """What each latent layer adds to the likelihood ratio of each row, as a heat map.
+    """What each layer adds to the score of each row, as a heat map.
+
+    Latent layers for `skood.HierarchicalLLR`; for `skood.GradientNorm` the parameter tensors or
+    modules, whose norms are compared with those of normal rows.
 
     Use `from_estimator`.
 
     Parameters
     ----------
-    scores : ndarray of shape (n, n_layers - 1)
-        The higher, the stranger is what the layer holds; see `skood.HierarchicalLLR.score_layers`.
+    scores : ndarray of shape (n, n_columns)
+        The higher, the stranger is what the layer holds; see ``score_layers`` of the detectors.
     columns : sequence of str
         What each column is.
     unit : str
@@ -58,7 +63,7 @@ class LayerScoreDisplay:
 
         Parameters
         ----------
-        detector : fitted HierarchicalLLR
+        detector : fitted HierarchicalLLR or GradientNorm
         X : array-like of shape (n, ...)
             One line each: give some tens of rows.
         ax : matplotlib Axes, default=None
@@ -75,21 +80,31 @@ class LayerScoreDisplay:
         ValueError
             If ``detector`` gives no scores of layers.
         """
-        check_detector("detector", detector, "score_layers", "a fitted HierarchicalLLR")
+        remedy = "a fitted HierarchicalLLR or GradientNorm"
+        check_detector("detector", detector, "score_layers", remedy)
         scores = detector.score_layers(X)
-        name, unit = ("LLR>", "standard deviations") if detector.k == "max" else ("layer ", "nats")
-        columns = [f"{name}{i}" for i in range(1, scores.shape[1] + 1)]
+        if hasattr(detector, "layer_names_"):
+            columns, unit = detector.layer_names_, "standard deviations"
+        else:
+            ratio = detector.k == "max"
+            name, unit = ("LLR>", "standard deviations") if ratio else ("layer ", "nats")
+            columns = [f"{name}{i}" for i in range(1, scores.shape[1] + 1)]
         return cls(scores, columns=columns, unit=unit).plot(ax, **imshow_options)
 
     def plot(self, ax=None, **imshow_options):
         """Draw the map; see `from_estimator` for the parameters."""
         n, n_columns = self.scores.shape
-        self.ax_ = axes_to_draw_on(ax, (2.0 + 0.7 * n_columns, 1.0 + 0.15 * n))
+        few = n_columns <= _MOST_NAMED
+        width = 2.0 + (0.7 if few else 0.1) * n_columns
+        self.ax_ = axes_to_draw_on(ax, (width, 1.0 + 0.15 * n))
         self.figure_ = self.ax_.figure
         largest = np.abs(self.scores).max()
         options = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "aspect": "auto"}
         image = self.ax_.imshow(self.scores, **(options | imshow_options))
-        self.ax_.set_xticks(range(n_columns), self.columns)
+        if few:
+            self.ax_.set_xticks(range(n_columns), self.columns)
+        else:
+            self.ax_.set_xlabel("place in columns, from the first layer on")
         self.ax_.yaxis.get_major_locator().set_params(integer=True)
         self.ax_.set_ylabel("row of X")
         self.figure_.colorbar(image, ax=self.ax_, label=f"OOD score ({self.unit})")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 from sklearn.covariance import LedoitWolf
 
 __all__ = ["LogNorms", "gaussian_score", "mahalanobis_score", "one_sided_score"]
@@ -75,5 +76,9 @@ def mahalanobis_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
 
 
 def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
-    """Mean of the standardised logarithms, shape (n,): only large gradients are abnormal."""
-    return normal.standardise(squared_norms).mean(axis=1)
+    """-log of the product over layers of P(a normal norm is at least as large), (n,), nats.
+
+    Fisher's way to combine one-sided tests (1932), under the same independent Gaussians as
+    `gaussian_score`. Small norms add nothing, and cannot make up for large ones elsewhere.
+    """
+    return -log_ndtr(-normal.standardise(squared_norms)).sum(axis=1)

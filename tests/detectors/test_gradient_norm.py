@@ -196,9 +196,10 @@ def test_every_layer_that_is_scored_has_a_name(name, layers, models):
     model, X = models[name]
     detector = detect(model, X, layers=layers)
     assert detector.score_layers(X).shape == (len(X), len(detector.layer_names_))
-    named = model.network_.named_parameters() if layers == "tensor" else None
-    known = {n for n, _ in named or model.network_.named_modules()}
-    assert len(set(detector.layer_names_)) > 2 and set(detector.layer_names_) <= known
+    network = model.network_
+    named = network.named_parameters() if layers == "tensor" else network.named_modules()
+    names = set(detector.layer_names_)
+    assert len(names) == len(detector.layer_names_) > 2 and names <= {name for name, _ in named}
 
 
 def test_normal_rows_are_neither_above_nor_below_in_any_layer(in_fives):
@@ -232,7 +233,7 @@ def test_p_values_of_normal_groups_are_about_uniform(in_fives):
     assert (p < 0.2).mean() < 0.4 and (p > 0.8).mean() < 0.4
 
 
-def test_groups_tell_what_rows_do_not(in_fives):
+def test_groups_tell_a_small_change_better_than_rows(in_fives):
     darker = (FRESH * 0.95).astype(np.uint8)
     of_rows, of_groups = in_fives.p_values(darker), in_fives.group_p_values(darker, 5)
     assert np.median(of_groups) < np.median(of_rows)
@@ -275,7 +276,7 @@ def test_four_groups_are_the_fewest_to_calibrate_on(n, enough, trained_glow):
 
 def test_too_few_rows_for_the_groups_are_found_before_the_training(images, trainings):
     detector = GradientNorm(small(Glow), group_size=50)
-    with pytest.raises(ValueError, match="needs at least 201 rows .* X has 120 samples"):
+    with pytest.raises(ValueError, match=r"needs at least 201 rows .* X has 120 samples"):
         detector.fit(images)
     assert trainings == []
 
@@ -295,7 +296,7 @@ def test_any_model_will_do(name, combine, models):
 
 def test_no_model_stands_for_a_glow(images, monkeypatch):
     monkeypatch.setattr("skood.detectors._gradient_norm.Glow", lambda: small(Glow))
-    assert isinstance(GradientNorm(random_state=0).fit(images).model_, Glow)
+    assert isinstance(GradientNorm(fpr=0.2, random_state=0).fit(images).model_, Glow)
 
 
 def test_a_latent_sum_of_a_model_with_latent_layers_is_refused_before_the_training(
