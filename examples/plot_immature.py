@@ -18,7 +18,7 @@ digits = np.random.default_rng(0).permutation(load_digit_images(16))[: len(X_tes
 
 # %%
 
-epochs = (1, 2, 5, 10, 20, 40)
+epochs = (1, 3, 10, 30, 100)
 model = Glow(
     n_steps=4,
     width=64,

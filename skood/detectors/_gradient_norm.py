@@ -86,8 +86,8 @@ class GradientNorm(BaseDetector):
 
     Notes
     -----
-    Montazeran et al., "Out-of-distribution detection with immature generative models", eqs. 8 to
-    12, after Dauncey et al. 2024. Their eqs. 1 to 3 call a row abnormal if it would change the
+    Montazeran et al., on layer-wise gradient norms of immature generative models, eqs. 8 to 12,
+    after Dauncey et al. 2024. Their eqs. 1 to 3 call a row abnormal if it would change the
     weights *much*, which is one-sided; the density of eq. 12 is not: it calls small gradients
     abnormal as well, and normal what lies in the middle. That is why one-sided is the default.
     Simple images can be less variable than normal ones in nearly all directions and be shifted

@@ -124,7 +124,7 @@ class HierarchicalLLR(BaseDetector):
         if n_layers < 2:
             raise ValueError(
                 f"HierarchicalLLR needs a model with at least 2 latent layers; {name} has "
-                f"{n_layers}. Use Likelihood or Typicality."
+                f"{n_layers}. Use Likelihood, Typicality or GradientNorm."
             )
         if isinstance(self.k, Integral) and self.k >= n_layers:
             raise ValueError(
