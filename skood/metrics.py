@@ -10,7 +10,7 @@ References
        Know", ICML 2021, section 5 (AUROC, AUPRC and FPR80 on equally many rows of both kinds).
 .. [2] M. S. Weitzman, "Measures of Overlap of Income Distributions of White and Negro Families in
        the United States", Technical Paper 22, U.S. Bureau of the Census, 1970.
-.. [3] M. Montazeran et al., "Out-of-distribution detection with immature generative models",
+.. [3] Montazeran et al., on layer-wise gradient norms of immature generative models,
        figure 5 (overlap of the scores of two data sets while a model is trained).
 """
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 
 from skood import GradientNorm, Likelihood, Trainer, Typicality, datasets, metrics
+from skood.benchmark._covariance import explain_mahalanobis
 from skood.benchmark._run import clock, epochs_within, out_sets
 from skood.scores.gradient_norms import gaussian_score, mahalanobis_score, one_sided_score
 
@@ -65,6 +66,7 @@ def _evaluate(
     result: dict[str, Any] = {
         "bits_per_dim": {"test": float(np.mean(model.bits_per_dim(X_test)))},
         "scores": {other: {} for other in out},
+        "mahalanobis": {},
     }
     for other, X in out.items():
         result["bits_per_dim"][other] = float(np.mean(model.bits_per_dim(X)))
@@ -80,6 +82,9 @@ def _evaluate(
                 auroc = {f"b={b}": metrics.auroc(scores[b], abnormal[name][b]) for b in scores}
                 result["scores"][other][label] = auroc
             result["scores"][other][f"{default}{target}"]["measured_fpr"] = rate
+            if isinstance(detector, GradientNorm) and not target:
+                sets = (X_calibration, X_test, X)
+                result["mahalanobis"][other] = _explain(detector, sets)
     return result
 
 
@@ -90,6 +95,13 @@ def _detectors(model: Any, n_layers: int) -> Iterator[tuple[str, Any]]:
     yield "", GradientNorm(group_size=GROUP_SIZE, **shared)
     if not n_layers:
         yield ", latents", GradientNorm(group_size=GROUP_SIZE, target="latent_sum", **shared)
+
+
+def _explain(detector: Any, sets: tuple[NDArray[Any], ...]) -> dict[str, float]:
+    normal = detector.log_norms_[1]
+    norms = [normal.standardise(detector.squared_norms(X)) for X in sets]
+    nll = tuple(-detector.model_.score_samples(X) for X in sets)
+    return explain_mahalanobis(*norms, nll)
 
 
 def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.float64]]]:
@@ -130,4 +142,7 @@ def gradient_norm_table(name: str, averaged: dict[str, Any]) -> str:
                     f"{text:>{width}}" for text, width in zip(texts, (14, 14, 18), strict=False)
                 ]
                 lines.append(f"  {score:<22}{''.join(columns)}")
+            lines.append("  mahalanobis, why:")
+            for question, (mean, std) in part["mahalanobis"][other].items():
+                lines.append(f"    {question:<28}{mean:>8.3f} ±{std:.3f}")
     return "\n".join(lines)
