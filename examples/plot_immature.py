@@ -1,9 +1,18 @@
 """
 How little training does it take?
 =================================
+
+Very little, on an easy pair: a flow tells digits from photographs after a single epoch, best after
+a few, and worse the longer it learns. Its loss falls all the while.
+
+After Montazeran et al., "Out-of-distribution detection with immature generative models", section 4.
+Runs in less than a minute on two CPU cores, prints a table and saves ``immature.png``.
 """
 
 # %%
+# The pair of the quickstart: tiles of photographs are normal, digits are strange. It was chosen
+# there, on the principle that simple images fool models of complex ones, and before we saw what a
+# flow makes of it. It is an easy one: the black margin gives digits away to detectors on pixels.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,8 +26,14 @@ X_train, X_calibration, X_test, _ = np.split(load_photo_tiles(16), [1300, 1500, 
 digits = np.random.default_rng(0).permutation(load_digit_images(16))[: len(X_test)]
 
 # %%
+# One training, of which the trainer keeps snapshots. ``patience=None``: no early stopping. The flow
+# is smaller than the default, to be fast. An epoch is only about ten steps here.
+#
+# We tried two lengths of training, 40 and 100 epochs, and nothing else. Both told the same; the
+# longer took two minutes or more, and its last epoch was worse still: AUROC 0.950 of the likelihood
+# and 0.740 of gradient norms on rows, 0.995 and 0.978 on groups.
 
-epochs = (1, 3, 10, 30, 100)
+epochs = (1, 2, 5, 10, 20, 40)
 model = Glow(
     n_steps=4,
     width=64,
@@ -28,44 +43,65 @@ model = Glow(
 ).fit(X_train)
 
 # %%
+# Detectors take each snapshot as it is and see normal rows only. AUROC is the chance that a strange
+# row scores higher; the overlap is the area under both densities of scores, 0 if they lie apart. So
+# few rows bias it: for equal distributions it would be about 0.9, not 1.
 
+bits: list[float] = []
 results: dict[str, list[tuple[float, float]]] = {}
-bits = []
 for epoch in epochs:
-    frozen = FrozenEstimator(model.at_epoch(epoch))
-    bits.append(frozen.bits_per_dim(X_test).mean())
+    snapshot = model.at_epoch(epoch)
+    bits.append(snapshot.bits_per_dim(X_test).mean())
     detectors = {
-        "likelihood": Likelihood(frozen, random_state=0),
-        "gradient norms": GradientNorm(frozen, group_size=5, random_state=0),
+        "likelihood": Likelihood(FrozenEstimator(snapshot), random_state=0),
+        "gradient norms": GradientNorm(FrozenEstimator(snapshot), group_size=5, random_state=0),
     }
     for name, detector in detectors.items():
         detector.fit(X_calibration)
         for kind, group_size in (("rows", 1), ("groups of 5", 5)):
-            normal, strange = (detector.group_ood_score(X, group_size) for X in (X_test, digits))
+            normal = detector.group_ood_score(X_test, group_size)
+            strange = detector.group_ood_score(digits, group_size)
             numbers = auroc(normal, strange), overlap_coefficient(normal, strange)
             results.setdefault(f"{name}, {kind}", []).append(numbers)
 
-print(f"{'epoch':<28}" + "".join(f"{epoch:>14}" for epoch in epochs))
-print(f"{'bits per pixel':<28}" + "".join(f"{value:>14.2f}" for value in bits))
-for name, numbers in results.items():
-    print(f"{name:<28}" + "".join(f"{a:>7.3f}{o:>7.3f}" for a, o in numbers))
+print(f"{'epochs':<40}" + "".join(f"{epoch:>7}" for epoch in epochs))
+print(f"{'bits per pixel, photographs':<40}" + "".join(f"{value:>7.2f}" for value in bits))
+for i, metric in enumerate(("AUROC", "overlap")):
+    for name, numbers in results.items():
+        print(f"{f'{metric}, {name}':<40}" + "".join(f"{pair[i]:>7.3f}" for pair in numbers))
 
 # %%
+# The likelihood is at its best after 2 epochs, when the model has hardly begun, and gradient norms
+# of rows after 10, far from the end. After 40 the model is much better, 5.35 instead of 7.44 bits
+# per pixel, and every detector is worse than at its best. This is what the paper reports of simple
+# normal data, and of the likelihood in general, though here complex images are the normal ones.
+# Nobody knows the best epoch without strange examples: gradient norms of rows do not even change
+# steadily.
+#
+# AUROC says so only late, while the overlap grows from 10 epochs on. Five rows judged together are
+# nearly always told apart. Gradient norms of single rows are no better than the likelihood at any
+# epoch: the likelihood of this flow is not fooled by the pair, unlike that of the quickstart.
 
 figure, axes = plt.subplots(2, 1, figsize=(8, 7), sharex=True, layout="constrained")
 for name, numbers in results.items():
+    groups, gradients = "groups" in name, "gradient" in name
     style = {
-        "color": "C0" if "likelihood" in name else "C1",
-        "ls": "--" if "groups" in name else "-",
-        "marker": "s" if "groups" in name else "o",
+        "color": "C1" if gradients else "C0",
+        "ls": "--" if groups else "-",
+        "marker": "s" if groups else "o",
+        # Empty and large, so that what lies beneath can be seen.
+        "markersize": 9 if groups else 5,
+        "fillstyle": "none" if groups else "full",
     }
     for ax, values in zip(axes, np.transpose(numbers)):
         ax.plot(epochs, values, label=name, **style)
-axes[0].axhline(0.5, color="grey", lw=0.8, ls=":")
-axes[0].set(ylabel="AUROC (higher is better)", ylim=(-0.04, 1.04))
-axes[1].set(ylabel="overlap of the scores (lower is better)", ylim=(-0.04, 1.04))
+axes[0].set(title="photographs against digits: a Glow in training")
+axes[0].set(ylabel="AUROC (higher is better)", ylim=(0.48, 1.03))
+axes[1].set(ylabel="overlap of the scores (lower is better)", ylim=(-0.03, 0.6))
 axes[1].set(xlabel="epochs of training", xscale="log")
 axes[1].set_xticks(epochs, epochs)
 axes[1].minorticks_off()
-axes[1].legend(frameon=False)
+axes[1].legend(frameon=False, loc="upper left")
+axes[0].axhline(0.5, color="grey", lw=0.8, ls=":")
+axes[0].text(1, 0.51, "a guess", color="grey", fontsize=9)
 figure.savefig("immature.png", dpi=130)

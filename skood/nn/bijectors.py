@@ -32,8 +32,10 @@ class RankOneAffine:
 
     def forward(self, epsilon: Tensor) -> Tensor:
         """From the base space to the latent, shape (n, units)."""
-        along = (self.direction * epsilon).sum(1, keepdim=True)
-        return self.shift + self.diagonal * epsilon + self.direction * along
+        # Products row by row: the gradient of a broadcast sum has other last bits at other places.
+        along = self.direction[:, None, :] @ epsilon[:, :, None]
+        rank_one = (self.direction[:, :, None] @ along)[:, :, 0]
+        return self.shift + self.diagonal * epsilon + rank_one
 
     def inverse(self, z: Tensor) -> Tensor:
         """From the latent to the base space, shape (n, units)."""

@@ -92,10 +92,19 @@ def test_the_mahalanobis_score_is_the_squared_distance_by_the_shrunk_covariance(
     np.testing.assert_allclose(mahalanobis_score(fresh, LogNorms.fit(norms)), expected, rtol=1e-9)
 
 
-def test_the_one_sided_score_is_the_mean_of_the_standardised_logs(norms, fresh):
+def test_the_one_sided_score_is_minus_the_log_of_the_product_of_the_upper_tails(norms, fresh):
     logs = np.log(norms)
-    expected = ((np.log(fresh) - logs.mean(0)) / logs.std(0, ddof=1)).mean(1)
+    gaussians = stats.norm(logs.mean(0), logs.std(0, ddof=1))
+    expected = -gaussians.logsf(np.log(fresh)).sum(1)
     np.testing.assert_allclose(one_sided_score(fresh, LogNorms.fit(norms)), expected, rtol=1e-9)
+
+
+def test_small_norms_of_some_layers_do_not_make_up_for_a_large_one(norms):
+    normal = LogNorms.fit(norms)
+    z = np.array([[0.0, 0, 0, 0, 0], [8, -8, -8, -8, -8], [-8, -8, -8, -8, -8]])
+    typical, mixed, small = one_sided_score(np.exp(normal.mean + normal.std * z), normal)
+    assert mixed > 30 > typical > small
+    assert small == pytest.approx(0, abs=1e-12)
 
 
 def test_the_one_sided_score_rises_with_the_norm_of_every_layer(norms, fresh):
