@@ -12,7 +12,14 @@ from torch import Tensor
 
 from skood.core.validation import channel_axis
 
-__all__ = ["ShuffledBatches", "map_batches", "resolve_device", "to_array", "to_tensor"]
+__all__ = [
+    "ShuffledBatches",
+    "map_batches",
+    "padded_group",
+    "resolve_device",
+    "to_array",
+    "to_tensor",
+]
 
 # Scores must not depend on how many rows are asked for at once. Matrix products of one size always
 # add up in the same order; those of another size may not. So all batches in scoring have this size.
@@ -99,6 +106,13 @@ class ShuffledBatches:
             yield to_tensor(self.X[np.sort(rows)], self.device)
 
 
+def padded_group(group_size: int) -> int:
+    """Rows to fill up a group to, so that whole groups make batches of `SCORING_BATCH` rows."""
+    if group_size > SCORING_BATCH["cpu"]:
+        return -(-group_size // SCORING_BATCH["cpu"]) * SCORING_BATCH["cpu"]
+    return 1 << (group_size - 1).bit_length()
+
+
 @torch.inference_mode()
 def map_batches(
     function: Callable[[Tensor], Tensor | NDArray[np.float64]],
@@ -121,7 +135,8 @@ def map_batches(
     device : torch.device
     row_axis : int, default=-1
     group_size : int, default=1
-        Where ``function`` gives one result for each so many consecutive rows; divides n.
+        Where ``function`` gives one result for each so many consecutive rows; divides n. A batch
+        has room for each group to be filled up to `padded_group` rows.
 
     Returns
     -------
@@ -129,7 +144,7 @@ def map_batches(
         The results for all n rows, or groups, joined along ``row_axis``.
     """
     size = SCORING_BATCH.get(device.type, SCORING_BATCH["cuda"])
-    size = max(1, size // group_size) * group_size
+    size = max(1, size // padded_group(group_size)) * group_size
     results = []
     for start in range(0, len(X), size):
         x = to_tensor(X[start : start + size], device)

@@ -159,6 +159,7 @@ def train(
         If the user pressed Ctrl-C: the network is then the best one so far, or the last one
         without early stopping.
     """
+    _check_epochs(trainer.snapshot_epochs)
     rng = np.random.default_rng([seed, 1])
     X_train, X_valid = _split(X, trainer.validation_fraction, rng)
     batch_size = min(batch_size, len(X_train))
@@ -192,6 +193,14 @@ def train(
             stacklevel=2,
         )
     return Trained(_history(net), net.interrupted, net.snapshots)
+
+
+def _check_epochs(snapshot_epochs: Iterable[Any]) -> None:
+    for epoch in snapshot_epochs:
+        if not isinstance(epoch, Integral) or epoch < 1:
+            raise ValueError(
+                f"snapshot_epochs must hold integers; got {epoch!r}. The first epoch is 1."
+            )
 
 
 def _split(

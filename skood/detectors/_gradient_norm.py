@@ -179,7 +179,6 @@ class GradientNorm(BaseDetector):
                 f"group_size must be 1 or {self.group_size}, for which this {type(self).__name__} "
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
-        X = X[: len(X) // group_size * group_size]
         squared = self.norms_.squared(self.model_, X, group_size)
         return _COMBINE[self.combine](squared, self.log_norms_[group_size])
 

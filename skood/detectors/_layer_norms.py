@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from skood.core.batches import ShuffledBatches, resolve_device, to_tensor
+from skood.core.batches import ShuffledBatches, padded_group, resolve_device, to_tensor
 from skood.nn.gradient_norms import plan_gradients, second_moments, squared_norms
 
 __all__ = ["LayerNorms"]
@@ -63,18 +63,20 @@ class LayerNorms:
 
     def squared(self, model, X, group_size):
         """Squared norms of groups of rows, shape (n // group_size, len(names)), float64."""
+        X = X[: len(X) // group_size * group_size]
         function = _TARGETS[self.target](_noise(model))
         weights = self._weights_on(resolve_device(model.device))
         rows_of_layers = self._rows_of_layers()
 
         def evaluate(network, x):
             with torch.inference_mode(False):  # in which there are no gradients
+                x, counts = _filled_up(x.clone(), group_size)
                 norms = squared_norms(
                     network,
-                    function,
-                    x.clone(),
+                    lambda network, x: counts * function(network, x),
+                    x,
                     self.plan,
-                    group_size=group_size,
+                    group_size=padded_group(group_size),
                     weights=weights,
                 )
             return np.stack([norms[rows].sum(0).cpu().numpy() for rows in rows_of_layers], axis=1)
@@ -89,6 +91,18 @@ class LayerNorms:
     def _rows_of_layers(self):
         layers = [_layer_of(tensor, self.layers) for tensor in self.plan]
         return [[i for i, layer in enumerate(layers) if layer == name] for name in self.names]
+
+
+def _filled_up(x, group_size):
+    """Groups with their last row repeated, and which rows count: 1, and 0 for repeated ones.
+
+    All batches have one size then: matrix products of others may add up in another order.
+    """
+    size = padded_group(group_size)
+    rows = torch.arange(size, device=x.device).clamp(max=group_size - 1)
+    groups = x.reshape(-1, group_size, *x.shape[1:])[:, rows]
+    counts = (torch.arange(size, device=x.device) < group_size).float()
+    return groups.flatten(0, 1), counts.repeat(len(groups))
 
 
 def _noise(model):

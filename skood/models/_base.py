@@ -131,7 +131,7 @@ class BaseGenerativeModel(
         return self
 
     def at_epoch(self, epoch):
-        """The fitted model as it was after so many epochs, a copy that shares nothing trained.
+        """The fitted model as it was after so many epochs: a copy with weights of its own.
 
         For detectors that do well with hardly trained models::
 

@@ -37,14 +37,27 @@ class LogNorms:
 
     @classmethod
     def fit(cls, squared_norms: _Floats) -> LogNorms:
-        """From the squared norms (n, n_layers) of normal rows, n > 0."""
+        """From the squared norms (n, n_layers) of normal rows, n > 0.
+
+        Raises
+        ------
+        ValueError
+            If all layers are dead.
+        """
         used = (squared_norms > 0).mean(axis=0) >= 0.99
         used &= (np.ptp(squared_norms, axis=0) > 0) | (len(squared_norms) == 1)
+        if not used.any():
+            raise ValueError(
+                f"None of the {len(used)} layers has a gradient norm that differs from row to row. "
+                "Train the model, or give rows that are not all the same."
+            )
         squared_norms = squared_norms[:, used]
         floor = np.maximum(1e-10 * np.median(squared_norms, axis=0), np.finfo(float).tiny)
         logs = np.log(np.maximum(squared_norms, floor))
         mean = logs.mean(axis=0)
-        std = logs.std(axis=0, ddof=1) if len(logs) > 1 else np.ones_like(mean)
+        if len(logs) == 1:
+            return cls(used, floor, mean, np.ones_like(mean), np.eye(len(mean)))
+        std = logs.std(axis=0, ddof=1)
         covariance = LedoitWolf(assume_centered=True).fit((logs - mean) / std)
         return cls(used, floor, mean, std, covariance.precision_)
 

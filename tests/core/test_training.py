@@ -8,10 +8,11 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from skood import ELBO, InterruptedFitWarning, Trainer, TrainingError
+from skood import ELBO, HVAE, InterruptedFitWarning, Trainer, TrainingError
 from skood.core.noise import Noise
 from skood.core.terms import LayerTerms, Terms
 from skood.core.training import planned_epochs, train
+from skood.testing import small
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(3, 1, (200, 2)).astype(np.float32)
@@ -296,3 +297,10 @@ def test_global_random_states_and_the_number_of_threads_are_left_alone():
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
     assert before[2] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("epochs", [("a",), (0,), (1, -1), (1.5,)])
+def test_snapshots_of_epochs_that_cannot_be_are_refused(epochs):
+    model = small(HVAE, trainer=Trainer(snapshot_epochs=epochs))
+    with pytest.raises(ValueError, match="snapshot_epochs must hold integers"):
+        model.fit(np.zeros((20, 3)))

@@ -354,3 +354,15 @@ def test_with_memory_another_combine_trains_nothing(trainings, tmp_path):
     other = clone(detector).set_params(combine="mahalanobis").fit(TABLE)
     assert len(trainings) == 1
     assert (other.ood_score(TABLE) != detector.ood_score(TABLE)).all()
+
+
+@pytest.mark.parametrize("group_size", [3, 5])
+def test_a_group_scores_the_same_at_any_place(group_size):
+    table = np.random.default_rng(0).normal(size=(60 * group_size, 4))
+    model = FrozenEstimator(small(HVAE, random_state=0).fit(table))
+    detector = GradientNorm(model, group_size=group_size, random_state=0).fit(table)
+    scores = detector.group_ood_score(table, group_size)
+    groups = table.reshape(-1, group_size, 4)
+    backwards = detector.group_ood_score(groups[::-1].reshape(-1, 4), group_size)
+    np.testing.assert_array_equal(backwards[::-1], scores)
+    np.testing.assert_array_equal(detector.group_ood_score(groups[7], group_size), scores[7:8])
