@@ -101,7 +101,8 @@ def _explain(detector: Any, sets: tuple[NDArray[Any], ...]) -> dict[str, float]:
     normal = detector.log_norms_[1]
     norms = [normal.standardise(detector.squared_norms(X)) for X in sets]
     nll = tuple(-detector.model_.score_samples(X) for X in sets)
-    return explain_mahalanobis(*norms, nll)
+    why = explain_mahalanobis(*norms, nll)
+    return {"correlation with -log p": detector.likelihood_correlation_, **why}
 
 
 def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.float64]]]:
@@ -113,7 +114,8 @@ def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.fl
             found = {type(detector).__name__: detector.group_ood_score(groups, b)}
         else:
             squared, normal = detector.squared_norms(groups, b), detector.log_norms_[b]
-            found = {name: combine(squared, normal) for name, combine in _COMBINE.items()}
+            names = [detector.combine_, *(name for name in _COMBINE if name != detector.combine_)]
+            found = {name: _COMBINE[name](squared, normal) for name in names}
         for name, values in found.items():
             scores.setdefault(name, {})[b] = values
     return scores

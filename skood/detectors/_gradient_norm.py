@@ -17,6 +17,7 @@ from skood.scores.gradient_norms import (
     gaussian_score,
     mahalanobis_score,
     one_sided_score,
+    rank_correlation,
 )
 
 __all__ = ["GradientNorm"]
@@ -26,6 +27,8 @@ _COMBINE = {
     "mahalanobis": mahalanobis_score,
     "one-sided": one_sided_score,
 }
+# Halfway to putting normal rows into the very order in which the likelihood puts them.
+_LARGEST_CORRELATION = 0.5
 
 
 class GradientNorm(BaseDetector):
@@ -41,11 +44,12 @@ class GradientNorm(BaseDetector):
     model : estimator, FrozenEstimator or None, default=None
         Any generative model of skood; None is ``Glow()``. Of models with latent variables it is
         the evidence lower bound that is differentiated, at one sample of them.
-    combine : {"one-sided", "gaussian", "mahalanobis"}, default="one-sided"
-        How the logarithms of the norms become one score. "one-sided": only large gradients are
-        abnormal; the tests of all layers together as Fisher did. "gaussian" is their distance from
-        the mean on either side, each layer on its own (eq. 12); "mahalanobis" that with all
-        correlations between layers taken out. See the notes.
+    combine : {"auto", "mahalanobis", "one-sided", "gaussian"}, default="auto"
+        How the logarithms of the norms become one score. "gaussian" is their distance from the mean
+        on either side, each layer on its own (eq. 12); "mahalanobis" that with all correlations
+        between layers taken out. "one-sided": only large gradients are abnormal; the tests of all
+        layers together as Fisher did. "auto" is "mahalanobis", unless that goes along with the
+        likelihood on normal rows, and "one-sided" then. See the notes.
     group_size : int, default=1
         Rows from one source that are judged together by `group_ood_score` and `group_p_values`:
         the gradient is that of the sum of their log-likelihoods. Rows can always be scored.
@@ -70,6 +74,11 @@ class GradientNorm(BaseDetector):
 
     Attributes
     ----------
+    combine_ : str
+        What "auto" stands for.
+    likelihood_correlation_ : float
+        Only with "auto": rank correlation of the Mahalanobis distance with -log p on normal rows.
+        Above 0.5 it is not used.
     layer_names_ : list of str
         Parameter tensors, or modules, that have a norm. Those without effect on the
         log-likelihood are left out.
@@ -87,13 +96,14 @@ class GradientNorm(BaseDetector):
     Notes
     -----
     Montazeran et al., on layer-wise gradient norms of immature generative models, eqs. 8 to 12,
-    after Dauncey et al. 2024. Their eqs. 1 to 3 call a row abnormal if it would change the
-    weights *much*, which is one-sided; the density of eq. 12 is not: it calls small gradients
-    abnormal as well, and normal what lies in the middle. That is why one-sided is the default.
-    Simple images can be less variable than normal ones in nearly all directions and be shifted
-    only in the few along which all layers move together. Distances that count all directions alike
-    then find them the most normal of all, however well the covariance is known: see
-    docs/results.md for a convolutional flow where "mahalanobis" fails for this reason.
+    after Dauncey et al. 2024. Eq. 12 takes the layers as independent, which they are not. But a
+    distance that takes out all correlations counts all directions alike, and simple images can be
+    *less* variable than normal ones in nearly all of them, and shifted only in the few along which
+    all layers move together: it then finds them the most normal of all. Where that is so can be
+    seen without strange rows: the distance and -log p put normal rows into nearly one order, and
+    the likelihood is known to be fooled. "one-sided" looks along the common direction only, and
+    is what the paper's eqs. 1 to 3 ask for: a row is abnormal if it would change the weights
+    *much*. See docs/results.md for flows of both kinds.
 
     Examples
     --------
@@ -107,7 +117,7 @@ class GradientNorm(BaseDetector):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDetector._parameter_constraints,
-        "combine": [StrOptions(set(_COMBINE))],
+        "combine": [StrOptions({"auto", *_COMBINE})],
         "group_size": [Interval(Integral, 1, None, closed="left")],
         "layers": [StrOptions({"tensor", "module"})],
         "fisher": [StrOptions({"identity", "diagonal"})],
@@ -119,7 +129,7 @@ class GradientNorm(BaseDetector):
         self,
         model=None,
         *,
-        combine="one-sided",
+        combine="auto",
         group_size=1,
         layers="tensor",
         fisher="identity",
@@ -162,8 +172,16 @@ class GradientNorm(BaseDetector):
             size: LogNorms.fit(self.norms_.squared(self.model_, X, size))
             for size in {1, self.group_size}
         }
+        self.combine_ = self._choose(X) if self.combine == "auto" else self.combine
         used = self.log_norms_[1].used
         self.layer_names_ = [name for name, u in zip(self.norms_.names, used, strict=True) if u]
+
+    def _choose(self, X):
+        distances = mahalanobis_score(self.squared_norms(X), self.log_norms_[1])
+        nll = -self.model_.score_samples(X)
+        self.likelihood_correlation_ = rank_correlation(distances, nll)
+        goes_along = self.likelihood_correlation_ > _LARGEST_CORRELATION
+        return "one-sided" if goes_along else "mahalanobis"
 
     def _fit_threshold(self, X):
         super()._fit_threshold(X)
@@ -180,7 +198,7 @@ class GradientNorm(BaseDetector):
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
         squared = self.norms_.squared(self.model_, X, group_size)
-        return _COMBINE[self.combine](squared, self.log_norms_[group_size])
+        return _COMBINE[self.combine_](squared, self.log_norms_[group_size])
 
     def _calibration_groups(self, group_size):
         if group_size == 1:

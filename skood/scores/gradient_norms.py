@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
+from scipy.stats import rankdata
 from sklearn.covariance import LedoitWolf
 
-__all__ = ["LogNorms", "gaussian_score", "mahalanobis_score", "one_sided_score"]
+__all__ = [
+    "LogNorms",
+    "gaussian_score",
+    "mahalanobis_score",
+    "one_sided_score",
+    "rank_correlation",
+]
 
 _Floats = NDArray[np.float64]
 
@@ -95,3 +102,14 @@ def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
     `gaussian_score`. Small norms add nothing, and cannot make up for large ones elsewhere.
     """
     return -log_ndtr(-normal.standardise(squared_norms)).sum(axis=1)
+
+
+def rank_correlation(scores: _Floats, nll: _Floats) -> float:
+    """Spearman's correlation, in [-1, 1], of a score with -log p on normal rows.
+
+    Near 1 the score calls normal what the likelihood calls likely, and is fooled by what fools the
+    likelihood. 0 where one of them is the same for all rows.
+    """
+    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (scores, nll)]
+    size = np.sqrt(np.prod([np.sum(np.square(r)) for r in ranks]))
+    return float(ranks[0] @ ranks[1] / size) if size > 0 else 0.0
