@@ -168,16 +168,15 @@ class GradientNorm(BaseDetector):
         self.norms_ = LayerNorms.fit(
             self.model_, X, target=self.target, layers=self.layers, fisher=self.fisher
         )
-        self.log_norms_ = {
-            size: LogNorms.fit(self.norms_.squared(self.model_, X, size))
-            for size in {1, self.group_size}
-        }
-        self.combine_ = self._choose(X) if self.combine == "auto" else self.combine
+        sizes = {1, self.group_size}
+        squared = {size: self.norms_.squared(self.model_, X, size) for size in sizes}
+        self.log_norms_ = {size: LogNorms.fit(squared[size]) for size in sizes}
+        self.combine_ = self._choose(X, squared[1]) if self.combine == "auto" else self.combine
         used = self.log_norms_[1].used
         self.layer_names_ = [name for name, u in zip(self.norms_.names, used, strict=True) if u]
 
-    def _choose(self, X):
-        distances = mahalanobis_score(self.squared_norms(X), self.log_norms_[1])
+    def _choose(self, X, squared):
+        distances = mahalanobis_score(squared, self.log_norms_[1])
         nll = -self.model_.score_samples(X)
         self.likelihood_correlation_ = rank_correlation(distances, nll)
         goes_along = self.likelihood_correlation_ > _LARGEST_CORRELATION

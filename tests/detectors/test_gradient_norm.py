@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from skood import HVAE, MAF, Glow, GradientNorm, SeReMAF, SeReVAE
 from skood.calibration import false_positive_rate_interval
 from skood.core.batches import to_tensor
+from skood.detectors import _gradient_norm
 from skood.detectors._layer_norms import LayerNorms
 from skood.scores.gradient_norms import gaussian_score, mahalanobis_score, one_sided_score
 from skood.testing import easy_images, small
@@ -59,7 +60,7 @@ def detect(model, X=NORMAL, **parameters):
 
 @pytest.fixture(scope="module")
 def in_fives(trained_glow):
-    return detect(trained_glow, group_size=5)
+    return detect(trained_glow, group_size=5, combine="one-sided")
 
 
 # ---------------------------------------------------------------------- norms, against a loop
@@ -246,7 +247,7 @@ def test_groups_of_one_are_rows(in_fives):
 
 
 def test_rows_score_the_same_whatever_the_group_size(in_fives, trained_glow):
-    by_rows = detect(trained_glow)
+    by_rows = detect(trained_glow, combine="one-sided")
     np.testing.assert_array_equal(by_rows.ood_score(FRESH), in_fives.ood_score(FRESH))
     assert by_rows.offset_ == in_fives.offset_
 
@@ -351,7 +352,7 @@ def test_with_memory_a_search_trains_one_network_for_each_fold(trainings, tmp_pa
 
 def test_with_memory_another_combine_trains_nothing(trainings, tmp_path):
     detector = searchable(memory=str(tmp_path)).fit(TABLE)
-    other = clone(detector).set_params(combine="mahalanobis").fit(TABLE)
+    other = clone(detector).set_params(combine="gaussian").fit(TABLE)
     assert len(trainings) == 1
     assert (other.ood_score(TABLE) != detector.ood_score(TABLE)).all()
 
@@ -366,3 +367,23 @@ def test_a_group_scores_the_same_at_any_place(group_size):
     backwards = detector.group_ood_score(groups[::-1].reshape(-1, 4), group_size)
     np.testing.assert_array_equal(backwards[::-1], scores)
     np.testing.assert_array_equal(detector.group_ood_score(groups[7], group_size), scores[7:8])
+
+
+@pytest.mark.parametrize("correlation, chosen", [(0.49, "mahalanobis"), (0.51, "one-sided")])
+def test_auto_leaves_a_distance_that_goes_along_with_the_likelihood(
+    correlation, chosen, trained_glow, monkeypatch
+):
+    monkeypatch.setattr(_gradient_norm, "rank_correlation", lambda *_: correlation)
+    detector = detect(trained_glow)
+    assert (detector.combine_, detector.likelihood_correlation_) == (chosen, correlation)
+    expected = detect(trained_glow, combine=chosen)
+    np.testing.assert_array_equal(detector.ood_score(FRESH), expected.ood_score(FRESH))
+
+
+def test_auto_compares_the_distance_with_the_likelihood_on_reference_rows(trained_glow):
+    detector = detect(trained_glow)
+    order = np.random.default_rng([0, 0]).permutation(len(NORMAL))
+    reference = NORMAL[order][: len(NORMAL) // 2]
+    distances = mahalanobis_score(detector.squared_norms(reference), detector.log_norms_[1])
+    expected, _ = stats.spearmanr(distances, -trained_glow.score_samples(reference))
+    assert detector.likelihood_correlation_ == pytest.approx(expected)

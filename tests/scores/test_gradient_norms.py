@@ -10,6 +10,7 @@ from skood.scores.gradient_norms import (
     gaussian_score,
     mahalanobis_score,
     one_sided_score,
+    rank_correlation,
 )
 
 SCORES = (gaussian_score, mahalanobis_score, one_sided_score)
@@ -145,3 +146,12 @@ def test_the_score_of_a_row_has_the_same_bits_in_any_company(score, n_layers, or
     together = score(np.asarray(fresh, order=order), normal)
     for rows in (slice(0, 1), slice(32, 33), slice(3, 20)):
         np.testing.assert_array_equal(score(fresh[rows], normal), together[rows])
+
+
+def test_the_rank_correlation_is_spearmans():
+    scores, nll = np.random.default_rng(0).normal(size=(2, 50)).round(1)  # with ties
+    assert rank_correlation(scores, nll) == pytest.approx(stats.spearmanr(scores, nll)[0])
+
+
+def test_the_rank_correlation_with_a_constant_is_zero():
+    assert rank_correlation(np.ones(5), np.arange(5.0)) == 0
