@@ -29,6 +29,7 @@ _COMBINE = {
 }
 # Halfway to putting normal rows into the very order in which the likelihood puts them.
 _LARGEST_CORRELATION = 0.5
+_ROWS_PER_LAYER = 5  # a covariance of fewer is mostly chance
 
 
 class GradientNorm(BaseDetector):
@@ -49,7 +50,8 @@ class GradientNorm(BaseDetector):
         on either side, each layer on its own (eq. 12); "mahalanobis" that with all correlations
         between layers taken out. "one-sided": only large gradients are abnormal; the tests of all
         layers together as Fisher did. "auto" is "mahalanobis", unless that goes along with the
-        likelihood on normal rows, and "one-sided" then. See the notes.
+        likelihood on normal rows, or there are fewer than five of them for each layer; then it is
+        "one-sided". See the notes.
     group_size : int, default=1
         Rows from one source that are judged together by `group_ood_score` and `group_p_values`:
         the gradient is that of the sum of their log-likelihoods. Rows can always be scored.
@@ -180,7 +182,8 @@ class GradientNorm(BaseDetector):
         nll = -self.model_.score_samples(X)
         self.likelihood_correlation_ = rank_correlation(distances, nll)
         goes_along = self.likelihood_correlation_ > _LARGEST_CORRELATION
-        return "one-sided" if goes_along else "mahalanobis"
+        enough = len(squared) >= _ROWS_PER_LAYER * self.log_norms_[1].used.sum()
+        return "mahalanobis" if enough and not goes_along else "one-sided"
 
     def _fit_threshold(self, X):
         super()._fit_threshold(X)

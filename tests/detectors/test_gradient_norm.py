@@ -387,3 +387,9 @@ def test_auto_compares_the_distance_with_the_likelihood_on_reference_rows(traine
     distances = mahalanobis_score(detector.squared_norms(reference), detector.log_norms_[1])
     expected, _ = stats.spearmanr(distances, -trained_glow.score_samples(reference))
     assert detector.likelihood_correlation_ == pytest.approx(expected)
+
+
+def test_auto_makes_no_covariance_of_a_few_rows(trained_glow):
+    detector = detect(trained_glow, NORMAL[:60])
+    assert len(detector.layer_names_) * 5 > 30
+    assert detector.combine_ == "one-sided"

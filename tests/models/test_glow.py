@@ -209,7 +209,7 @@ def test_the_only_bound_of_a_flow_is_its_log_likelihood(fitted):
 
 
 def test_latent_layers_cannot_come_from_a_prior(fitted):
-    with pytest.raises(ValueError, match="Glow has 0 latent layers"):
+    with pytest.raises(ValueError, match="Glow, which has no latent layers"):
         fitted("grey bytes").bounds(GREY, prior_layers=[(1,)])
 
 
