@@ -8,8 +8,7 @@ import json
 import logging
 from pathlib import Path
 
-import skood.models
-import skood.objectives
+import skood
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._gradient_speed import measure_gradient_speed
 from skood.benchmark._report import overview, table
@@ -45,7 +44,7 @@ def parse() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="parameters of the models, such as network=resnet or objective__below=sample",
+        help="parameters of the models, such as network=resnet or trainer__optimizer=adamw",
     )
     parser.add_argument(
         "--gradient-norms", action="store_true", help="GradientNorm instead of the bounds"
@@ -113,7 +112,8 @@ def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, li
 
 
 def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int) -> dict:
-    model = MODELS[name](random_state=seed)
+    trainer = skood.Trainer(snapshot_epochs=tuple(arguments.snapshot_epochs))
+    model = MODELS[name](random_state=seed, trainer=trainer)
     if objective != "default":
         model.set_params(objective=OBJECTIVES[objective]())
     if arguments.max_epochs:
@@ -124,8 +124,7 @@ def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int
     names = ("data_home", "minutes", "n_train", "n_test")
     shared = {name: getattr(arguments, name) for name in names}
     if arguments.gradient_norms:
-        snapshots = tuple(arguments.snapshot_epochs)
-        return run_gradient_norms(arguments.dataset, model, snapshot_epochs=snapshots, **shared)
+        return run_gradient_norms(arguments.dataset, model, **shared)
     n_samples = arguments.n_importance_samples
     return run(arguments.dataset, model, n_importance_samples=n_samples, **shared)
 

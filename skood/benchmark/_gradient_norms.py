@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 
-from skood import GradientNorm, Likelihood, Trainer, Typicality, datasets, metrics
+from skood import GradientNorm, Likelihood, Typicality, datasets, metrics
 from skood.benchmark._covariance import explain_mahalanobis
 from skood.benchmark._run import clock, epochs_within, out_sets
-from skood.scores.gradient_norms import gaussian_score, mahalanobis_score, one_sided_score
+from skood.scores.gradient_norms import COMBINATIONS
 
 __all__ = ["gradient_norm_table", "run_gradient_norms"]
 
 GROUP_SIZE = 5
-_COMBINE = {
-    "one-sided": one_sided_score,
-    "gaussian": gaussian_score,
-    "mahalanobis": mahalanobis_score,
-}
+# Other norms than those of single tensors, on the trained model.
+_VARIANTS = {", modules": {"layers": "module"}, ", diagonal": {"fisher": "diagonal"}}
 
 
 def run_gradient_norms(
@@ -29,7 +27,6 @@ def run_gradient_norms(
     model: Any,
     *,
     data_home: str | None,
-    snapshot_epochs: tuple[int, ...],
     minutes: float | None,
     n_train: int | None,
     n_test: int | None,
@@ -43,7 +40,6 @@ def run_gradient_norms(
     X_train, X_calibration = X[:-n_calibration], X[-n_calibration:]
     X_test = datasets.load(name, "test", data_home)[0][:n_test]
     out = dict(out_sets(name, X_test, data_home, n_test))
-    model.set_params(trainer=Trainer(snapshot_epochs=snapshot_epochs))
     if minutes:
         model.set_params(max_epochs=epochs_within(minutes, model, X_train))
     start = clock()
@@ -53,15 +49,19 @@ def run_gradient_norms(
         "epochs": model.n_iter_,
         "n_parameters": sum(p.numel() for p in model.network_.parameters()),
     }
-    models = {f"epoch {epoch}": model.at_epoch(epoch) for epoch in model.snapshots_}
-    models["trained"] = model
-    for label, fitted in models.items():
-        result[label] = _evaluate(fitted, X_calibration, X_test, out)
+    sets = X_calibration, X_test, out
+    for epoch in model.snapshots_:
+        result[f"epoch {epoch}"] = _evaluate(model.at_epoch(epoch), *sets)
+    result["trained"] = _evaluate(model, *sets, variants=_VARIANTS)
     return result
 
 
 def _evaluate(
-    model: Any, X_calibration: NDArray[Any], X_test: NDArray[Any], out: dict[str, NDArray[Any]]
+    model: Any,
+    X_calibration: NDArray[Any],
+    X_test: NDArray[Any],
+    out: dict[str, NDArray[Any]],
+    variants: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         "bits_per_dim": {"test": float(np.mean(model.bits_per_dim(X_test)))},
@@ -70,7 +70,7 @@ def _evaluate(
     }
     for other, X in out.items():
         result["bits_per_dim"][other] = float(np.mean(model.bits_per_dim(X)))
-    for target, detector in _detectors(FrozenEstimator(model), model.network_.n_layers):
+    for suffix, detector in _detectors(model, variants):
         detector.fit(X_calibration)
         normal = _scores(detector, X_test)
         default = next(iter(normal))  # the score that the threshold is for
@@ -78,23 +78,27 @@ def _evaluate(
         for other, X in out.items():
             abnormal = _scores(detector, X)
             for name, scores in normal.items():
-                label = f"{name}{target}"
                 auroc = {f"b={b}": metrics.auroc(scores[b], abnormal[name][b]) for b in scores}
-                result["scores"][other][label] = auroc
-            result["scores"][other][f"{default}{target}"]["measured_fpr"] = rate
-            if isinstance(detector, GradientNorm) and not target:
+                result["scores"][other][f"{name}{suffix}"] = auroc
+            result["scores"][other][f"{default}{suffix}"]["measured_fpr"] = rate
+            if isinstance(detector, GradientNorm) and not suffix:
                 sets = (X_calibration, X_test, X)
                 result["mahalanobis"][other] = _explain(detector, sets)
     return result
 
 
-def _detectors(model: Any, n_layers: int) -> Iterator[tuple[str, Any]]:
-    shared = {"model": model, "random_state": 0}
+def _detectors(
+    model: Any, variants: Mapping[str, dict[str, Any]]
+) -> Iterator[tuple[str, Likelihood | Typicality | GradientNorm]]:
+    """What to append to the names of the scores, and the detector."""
+    shared = {"model": FrozenEstimator(model), "random_state": 0}
     yield "", Likelihood(n_importance_samples=1, **shared)
     yield "", Typicality(n_importance_samples=1, **shared)
     yield "", GradientNorm(group_size=GROUP_SIZE, **shared)
-    if not n_layers:
+    if not model.network_.n_layers:
         yield ", latents", GradientNorm(group_size=GROUP_SIZE, target="latent_sum", **shared)
+    for suffix, parameters in variants.items():
+        yield suffix, GradientNorm(group_size=GROUP_SIZE, **parameters, **shared)
 
 
 def _explain(detector: Any, sets: tuple[NDArray[Any], ...]) -> dict[str, float]:
@@ -102,21 +106,25 @@ def _explain(detector: Any, sets: tuple[NDArray[Any], ...]) -> dict[str, float]:
     norms = [normal.standardise(detector.squared_norms(X)) for X in sets]
     nll = tuple(-detector.model_.score_samples(X) for X in sets)
     why = explain_mahalanobis(*norms, nll)
-    return {"correlation with -log p": detector.likelihood_correlation_, **why}
+    return {
+        "chosen by auto": float(detector.combine_ == "mahalanobis"),
+        "correlation with -log p": detector.likelihood_correlation_,
+        **why,
+    }
 
 
 def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.float64]]]:
-    """By name and group size; all combinations of one pass, the detector's own first."""
+    """By name and group size: the detector's own, then every combination of the same norms."""
     scores: dict[str, dict[int, NDArray[np.float64]]] = {}
     for b in (1, GROUP_SIZE):
         groups = X[: len(X) // b * b]
-        if not isinstance(detector, GradientNorm):
-            found = {type(detector).__name__: detector.group_ood_score(groups, b)}
-        else:
+        if isinstance(detector, GradientNorm):
             squared, normal = detector.squared_norms(groups, b), detector.log_norms_[b]
-            names = [detector.combine_, *(name for name in _COMBINE if name != detector.combine_)]
-            found = {name: _COMBINE[name](squared, normal) for name in names}
-        for name, values in found.items():
+            found = {name: combine(squared, normal) for name, combine in COMBINATIONS.items()}
+            own = found[detector.combine_]
+        else:
+            found, own = {}, detector.group_ood_score(groups, b)
+        for name, values in {type(detector).__name__: own, **found}.items():
             scores.setdefault(name, {})[b] = values
     return scores
 

@@ -13,20 +13,14 @@ from skood.detectors._base import BaseDetector
 from skood.detectors._layer_norms import LayerNorms
 from skood.models import Glow
 from skood.scores.gradient_norms import (
+    COMBINATIONS,
     LogNorms,
-    gaussian_score,
     mahalanobis_score,
-    one_sided_score,
     rank_correlation,
 )
 
 __all__ = ["GradientNorm"]
 
-_COMBINE = {
-    "gaussian": gaussian_score,
-    "mahalanobis": mahalanobis_score,
-    "one-sided": one_sided_score,
-}
 # Halfway to putting normal rows into the very order in which the likelihood puts them.
 _LARGEST_CORRELATION = 0.5
 _ROWS_PER_LAYER = 5  # a covariance of fewer is mostly chance
@@ -119,7 +113,7 @@ class GradientNorm(BaseDetector):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDetector._parameter_constraints,
-        "combine": [StrOptions({"auto", *_COMBINE})],
+        "combine": [StrOptions({"auto", *COMBINATIONS})],
         "group_size": [Interval(Integral, 1, None, closed="left")],
         "layers": [StrOptions({"tensor", "module"})],
         "fisher": [StrOptions({"identity", "diagonal"})],
@@ -200,7 +194,7 @@ class GradientNorm(BaseDetector):
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
         squared = self.norms_.squared(self.model_, X, group_size)
-        return _COMBINE[self.combine_](squared, self.log_norms_[group_size])
+        return COMBINATIONS[self.combine_](squared, self.log_norms_[group_size])
 
     def _calibration_groups(self, group_size):
         if group_size == 1:

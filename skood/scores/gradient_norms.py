@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.stats import rankdata
 from sklearn.covariance import LedoitWolf
 
 __all__ = [
+    "COMBINATIONS",
     "LogNorms",
     "gaussian_score",
     "mahalanobis_score",
@@ -102,6 +104,13 @@ def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
     `gaussian_score`. Small norms add nothing, and cannot make up for large ones elsewhere.
     """
     return -log_ndtr(-normal.standardise(squared_norms)).sum(axis=1)
+
+
+COMBINATIONS: dict[str, Callable[[_Floats, LogNorms], _Floats]] = {
+    "gaussian": gaussian_score,
+    "mahalanobis": mahalanobis_score,
+    "one-sided": one_sided_score,
+}
 
 
 def rank_correlation(scores: _Floats, nll: _Floats) -> float:

@@ -15,16 +15,11 @@ from skood.calibration import false_positive_rate_interval
 from skood.core.batches import to_tensor
 from skood.detectors import _gradient_norm
 from skood.detectors._layer_norms import LayerNorms
-from skood.scores.gradient_norms import gaussian_score, mahalanobis_score, one_sided_score
+from skood.scores.gradient_norms import COMBINATIONS, mahalanobis_score
 from skood.testing import easy_images, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 
-COMBINE = {
-    "one-sided": one_sided_score,
-    "gaussian": gaussian_score,
-    "mahalanobis": mahalanobis_score,
-}
 NORMAL = easy_images(800, random_state=2)  # not those that the model was trained on
 FRESH = easy_images(400, random_state=3)
 TABLE = np.random.default_rng(0).normal(size=(150, 4))
@@ -159,13 +154,13 @@ def test_the_norms_of_a_group_are_those_of_the_sum_of_its_gradients(models):
 # -------------------------------------------------------------------------------- what is flagged
 
 
-@pytest.mark.parametrize("combine", COMBINE)
+@pytest.mark.parametrize("combine", COMBINATIONS)
 def test_inverted_images_are_flagged(combine, trained_glow):
     detector = detect(trained_glow, combine=combine)
     assert (detector.predict(255 - FRESH) == -1).mean() > 0.9
 
 
-@pytest.mark.parametrize("combine", COMBINE)
+@pytest.mark.parametrize("combine", COMBINATIONS)
 def test_about_fpr_of_fresh_normal_rows_are_flagged(combine, trained_glow):
     detector = detect(trained_glow, combine=combine, fpr=0.1)
     low, high = false_positive_rate_interval(400, 0.1, confidence=0.99)
@@ -179,11 +174,11 @@ def test_inverted_images_are_flagged_with_other_norms_too(options, trained_glow)
     assert (detector.predict(255 - FRESH[:100]) == -1).mean() > 0.9
 
 
-@pytest.mark.parametrize("combine", COMBINE)
+@pytest.mark.parametrize("combine", COMBINATIONS)
 def test_the_score_is_made_of_the_norms(combine, trained_glow):
     detector = detect(trained_glow, combine=combine)
     norms = detector.norms_.squared(trained_glow, FRESH, 1)
-    expected = COMBINE[combine](norms, detector.log_norms_[1])
+    expected = COMBINATIONS[combine](norms, detector.log_norms_[1])
     np.testing.assert_array_equal(detector.ood_score(FRESH), expected)
 
 
@@ -213,13 +208,13 @@ def test_normal_rows_are_neither_above_nor_below_in_any_layer(in_fives):
 # ----------------------------------------------------------------------------------------- groups
 
 
-@pytest.mark.parametrize("combine", COMBINE)
+@pytest.mark.parametrize("combine", COMBINATIONS)
 def test_the_score_of_a_group_is_that_of_its_summed_gradient(combine, trained_glow):
     detector, gradients = detect(trained_glow, combine=combine, group_size=5), {}
     for tensor, rows in loop(trained_glow, FRESH[:40]).items():
         gradients[tensor] = rows.reshape(8, 5, *rows.shape[1:]).sum(1)
     norms = np.stack([squares(gradients[name]) for name in detector.norms_.names], axis=1)
-    expected = COMBINE[combine](norms, detector.log_norms_[5])
+    expected = COMBINATIONS[combine](norms, detector.log_norms_[5])
     np.testing.assert_allclose(detector.group_ood_score(FRESH[:40], 5), expected, 1e-3, 1e-3)
 
 
@@ -286,7 +281,7 @@ def test_too_few_rows_for_the_groups_are_found_before_the_training(images, train
 # ----------------------------------------------------------------------------- models and searches
 
 
-@pytest.mark.parametrize("combine", COMBINE)
+@pytest.mark.parametrize("combine", COMBINATIONS)
 @pytest.mark.parametrize("name", MODELS)
 def test_any_model_will_do(name, combine, models):
     model, X = models[name]
@@ -337,7 +332,7 @@ def searchable(**parameters):
 
 
 def test_a_search_over_combine_needs_no_labels():
-    search = GridSearchCV(searchable(), {"combine": list(COMBINE)}, cv=2).fit(TABLE)
+    search = GridSearchCV(searchable(), {"combine": list(COMBINATIONS)}, cv=2).fit(TABLE)
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all() and len(set(scores)) == 1  # the likelihood does not see it
     assert search.score(TABLE) == search.best_estimator_.model_.score(TABLE)
@@ -345,7 +340,7 @@ def test_a_search_over_combine_needs_no_labels():
 
 def test_with_memory_a_search_trains_one_network_for_each_fold(trainings, tmp_path):
     detector = searchable(memory=str(tmp_path))
-    grid = {"combine": list(COMBINE), "fisher": ["identity", "diagonal"]}
+    grid = {"combine": list(COMBINATIONS), "fisher": ["identity", "diagonal"]}
     GridSearchCV(detector, grid, cv=2, refit=False).fit(TABLE)
     assert len(trainings) == 2
 
