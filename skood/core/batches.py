@@ -121,6 +121,7 @@ def map_batches(
     *,
     row_axis: int = -1,
     group_size: int = 1,
+    largest_batch: int | None = None,
 ) -> NDArray[np.float64]:
     """Apply ``function`` to all rows in batches of one fixed size.
 
@@ -137,6 +138,8 @@ def map_batches(
     group_size : int, default=1
         Where ``function`` gives one result for each so many consecutive rows; divides n. A batch
         has room for each group to be filled up to `padded_group` rows.
+    largest_batch : int, optional
+        Rows that there is memory for, if fewer than usual; but a group is always in one batch.
 
     Returns
     -------
@@ -144,6 +147,7 @@ def map_batches(
         The results for all n rows, or groups, joined along ``row_axis``.
     """
     size = SCORING_BATCH.get(device.type, SCORING_BATCH["cuda"])
+    size = min(size, largest_batch or size)
     size = max(1, size // padded_group(group_size)) * group_size
     results = []
     for start in range(0, len(X), size):

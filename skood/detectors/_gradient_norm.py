@@ -44,8 +44,8 @@ class GradientNorm(BaseDetector):
         on either side, each layer on its own (eq. 12); "mahalanobis" that with all correlations
         between layers taken out. "one-sided": only large gradients are abnormal; the tests of all
         layers together as Fisher did. "auto" is "mahalanobis", unless that goes along with the
-        likelihood on normal rows, or there are fewer than five of them for each layer; then it is
-        "one-sided". See the notes.
+        likelihood on normal rows, or there are fewer than five of them (or groups of them) for each
+        layer; then it is "one-sided". See the notes.
     group_size : int, default=1
         Rows from one source that are judged together by `group_ood_score` and `group_p_values`:
         the gradient is that of the sum of their log-likelihoods. Rows can always be scored.
@@ -78,6 +78,8 @@ class GradientNorm(BaseDetector):
     layer_names_ : list of str
         Parameter tensors, or modules, that have a norm. Those without effect on the
         log-likelihood are left out.
+    norms_ : LayerNorms
+        How the norms of ``model_`` are found.
     log_norms_ : dict from int to LogNorms
         What is normal, for rows (1) and for groups of ``group_size``.
     calibration_group_scores_ : ndarray of shape (n_groups,), float64
@@ -167,16 +169,17 @@ class GradientNorm(BaseDetector):
         sizes = {1, self.group_size}
         squared = {size: self.norms_.squared(self.model_, X, size) for size in sizes}
         self.log_norms_ = {size: LogNorms.fit(squared[size]) for size in sizes}
-        self.combine_ = self._choose(X, squared[1]) if self.combine == "auto" else self.combine
+        self.combine_ = self._choose(X, squared) if self.combine == "auto" else self.combine
         used = self.log_norms_[1].used
         self.layer_names_ = [name for name, u in zip(self.norms_.names, used, strict=True) if u]
 
     def _choose(self, X, squared):
-        distances = mahalanobis_score(squared, self.log_norms_[1])
+        distances = mahalanobis_score(squared[1], self.log_norms_[1])
         nll = -self.model_.score_samples(X)
         self.likelihood_correlation_ = rank_correlation(distances, nll)
         goes_along = self.likelihood_correlation_ > _LARGEST_CORRELATION
-        enough = len(squared) >= _ROWS_PER_LAYER * self.log_norms_[1].used.sum()
+        fewest = _ROWS_PER_LAYER * self.log_norms_[1].used.sum()
+        enough = all(len(of_size) >= fewest for of_size in squared.values())
         return "mahalanobis" if enough and not goes_along else "one-sided"
 
     def _fit_threshold(self, X):

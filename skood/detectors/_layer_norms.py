@@ -10,12 +10,19 @@ import numpy as np
 import torch
 
 from skood.core.batches import ShuffledBatches, padded_group, resolve_device, to_tensor
-from skood.nn.gradient_norms import plan_gradients, second_moments, squared_norms
+from skood.nn.gradient_norms import (
+    numbers_per_row,
+    plan_gradients,
+    second_moments,
+    squared_norms,
+)
 
 __all__ = ["LayerNorms"]
 
 # Where the gradients of so many rows are found correctly, all are.
 _PLANNED_ROWS = 8
+# For the way back through a batch, by device; gradients come on top, two or three times as much.
+_NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
 # Of the mean over the tensor, added to each second moment: hardly used weights are not everything.
 _DAMPING = 1e-3
 
@@ -31,11 +38,14 @@ class LayerNorms:
     plan : GradientPlan
     weights : dict from name to Tensor, or None
         Reciprocal second moments of the partial derivatives.
+    row_size : int
+        Numbers that a pass keeps of each row.
     """
 
     names: list[str]
     plan: dict
     weights: dict | None
+    row_size: int
     target: str
     layers: str
 
@@ -53,19 +63,22 @@ class LayerNorms:
         """
         network, device = model._network_on_device()
         function = _TARGETS[target](_noise(model))
-        plan = plan_gradients(network, function, to_tensor(X[:_PLANNED_ROWS], device))
-        names = [_layer_of(tensor, layers) for tensor in plan]
+        x = to_tensor(X[:_PLANNED_ROWS], device)
+        plan = plan_gradients(network, function, x)
+        row_size = numbers_per_row(network, function, x[[0, 0]])
+        names = list(dict.fromkeys(_layer_of(tensor, layers) for tensor in plan))
         weights = None
         if fisher == "diagonal":
             moments = functools.partial(second_moments, network, function, plan=plan)
-            weights = _reciprocals(moments, X, device)
-        return cls(list(dict.fromkeys(names)), plan, weights, target, layers)
+            weights = _reciprocals(moments, X, device, _largest_batch(row_size, device))
+        return cls(names, plan, weights, row_size, target, layers)
 
     def squared(self, model, X, group_size):
         """Squared norms of groups of rows, shape (n // group_size, len(names)), float64."""
         X = X[: len(X) // group_size * group_size]
         function = _TARGETS[self.target](_noise(model))
-        weights = self._weights_on(resolve_device(model.device))
+        device = resolve_device(model.device)
+        weights = self._weights_on(device)
         rows_of_layers = self._rows_of_layers()
 
         def evaluate(network, x):
@@ -81,7 +94,13 @@ class LayerNorms:
                 )
             return np.stack([norms[rows].sum(0).cpu().numpy() for rows in rows_of_layers], axis=1)
 
-        return model._map(X, evaluate, row_axis=0, group_size=group_size)
+        return model._map(
+            X,
+            evaluate,
+            row_axis=0,
+            group_size=group_size,
+            largest_batch=_largest_batch(self.row_size, device),
+        )
 
     def _weights_on(self, device):
         if self.weights is None:
@@ -105,6 +124,12 @@ def _filled_up(x, group_size):
     return groups.flatten(0, 1), counts.repeat(len(groups))
 
 
+def _largest_batch(row_size, device):
+    """A power of two, so that whole groups fill it up."""
+    n_rows = _NUMBERS_KEPT.get(device.type, _NUMBERS_KEPT["cuda"]) // max(1, row_size)
+    return 1 << max(0, n_rows.bit_length() - 1)
+
+
 def _noise(model):
     return model._scoring_noise().sample(0)
 
@@ -125,10 +150,10 @@ def _layer_of(tensor, layers):
     return name.rpartition(".")[0] if layers == "module" else name
 
 
-def _reciprocals(moments, X, device):
+def _reciprocals(moments, X, device, batch_size):
     """Of the mean of each squared partial derivative over the rows of X, on the CPU."""
     totals = Counter()
-    for x in ShuffledBatches(X, 128, device):
+    for x in ShuffledBatches(X, min(128, batch_size), device):
         totals.update(moments(x))
     means = {name: total.cpu() / len(X) for name, total in totals.items()}
     return {name: 1 / (mean + _DAMPING * mean.mean()) for name, mean in means.items()}

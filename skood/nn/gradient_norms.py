@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from skood.nn.layer_calls import record
 from skood.nn.layer_gradients import Gradients, by_func, has_closed_form, in_closed_form
 
-__all__ = ["GradientPlan", "plan_gradients", "second_moments", "squared_norms"]
+__all__ = [
+    "GradientPlan",
+    "numbers_per_row",
+    "plan_gradients",
+    "second_moments",
+    "squared_norms",
+]
 
 Target = Callable[[nn.Module, Tensor], Tensor]
 # For every parameter tensor: the module from whose inputs and outputs its gradient is found ("" is
@@ -70,6 +76,11 @@ def plan_gradients(network: nn.Module, target: Target, x: Tensor) -> GradientPla
     return {name: plan[name] for name, _ in whole.named_parameters() if name in plan}
 
 
+def numbers_per_row(network: nn.Module, target: Target, x: Tensor) -> int:
+    """How many numbers a forward pass keeps of each row for the way back; x has two rows."""
+    return _numbers_kept(network, target, x) - _numbers_kept(network, target, x[:1])
+
+
 @torch.no_grad()
 def squared_norms(
     network: nn.Module,
@@ -115,6 +126,20 @@ def second_moments(
     for name, _, gradients in _gradients(whole, x, plan, group_size):
         sums[name] += gradients.sum_of_squares()
     return {name: sums[name] for name in plan}
+
+
+@torch.enable_grad()
+def _numbers_kept(network: nn.Module, target: Target, x: Tensor) -> int:
+    total = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total
+        total += tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        target(network, x)
+    return total
 
 
 @torch.enable_grad()

@@ -127,6 +127,14 @@ def test_a_group_may_be_larger_than_a_batch():
     assert [len(x) for x in seen] == [200, 200, 200]
 
 
+@pytest.mark.parametrize("largest, size", [(1, 3), (8, 6), (16, 12), (1000, 96)])
+def test_batches_may_be_smaller_but_hold_whole_groups(largest, size):
+    seen, X = [], np.arange(300.0)[:, None]
+    found = map_batches(sums_of(3, seen), X, CPU, group_size=3, largest_batch=largest)
+    assert {len(x) for x in seen} == {size}
+    np.testing.assert_array_equal(found, X.reshape(-1, 3).sum(1))
+
+
 @pytest.mark.parametrize("group_size", [2, 32, 128])  # of which a batch has a whole number
 def test_a_group_gives_the_same_bits_in_any_company(group_size, network):
     X = np.random.default_rng(0).random((8, group_size, 8, 8), dtype=np.float32)

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from skood import HVAE, MAF, Glow, GradientNorm, SeReMAF, SeReVAE
 from skood.calibration import false_positive_rate_interval
 from skood.core.batches import to_tensor
-from skood.detectors import _gradient_norm
+from skood.detectors import _gradient_norm, _layer_norms
 from skood.detectors._layer_norms import LayerNorms
 from skood.scores.gradient_norms import COMBINATIONS, mahalanobis_score
 from skood.testing import easy_images, small
@@ -149,6 +149,27 @@ def test_the_norms_of_a_group_are_those_of_the_sum_of_its_gradients(models):
     sums = [gradients[tensor] for tensor in norms.names]
     sums = [g.reshape(12, 5, *g.shape[1:]).sum(1) for g in sums]
     assert_same(norms.squared(model, X, 5), np.stack([squares(g) for g in sums], axis=1))
+
+
+@pytest.mark.parametrize("fisher", ["identity", "diagonal"])
+@pytest.mark.parametrize("group_size", [1, 5])
+def test_little_memory_means_small_batches_and_the_same_norms(
+    group_size, fisher, models, monkeypatch
+):
+    model, X = models["multi-scale glow"]
+    expected = fit_norms(model, X, fisher=fisher).squared(model, X, group_size)
+    seen, squared_norms = [], _layer_norms.squared_norms
+
+    def spy(network, target, x, *arguments, **options):
+        seen.append(len(x))
+        return squared_norms(network, target, x, *arguments, **options)
+
+    monkeypatch.setattr(_layer_norms, "squared_norms", spy)
+    row_size = fit_norms(model, X).row_size
+    monkeypatch.setitem(_layer_norms._NUMBERS_KEPT, "cpu", 17 * row_size)
+    found = fit_norms(model, X, fisher=fisher).squared(model, X, group_size)
+    assert set(seen) == {16}
+    assert_same(found, expected)
 
 
 # -------------------------------------------------------------------------------- what is flagged
@@ -384,7 +405,8 @@ def test_auto_compares_the_distance_with_the_likelihood_on_reference_rows(traine
     assert detector.likelihood_correlation_ == pytest.approx(expected)
 
 
-def test_auto_makes_no_covariance_of_a_few_rows(trained_glow):
-    detector = detect(trained_glow, NORMAL[:60])
-    assert len(detector.layer_names_) * 5 > 30
+@pytest.mark.parametrize("group_size, n_rows", [(1, 60), (5, 300)])
+def test_auto_makes_no_covariance_of_a_few_rows_or_groups(group_size, n_rows, trained_glow):
+    detector = detect(trained_glow, NORMAL[:n_rows], group_size=group_size)
+    assert len(detector.layer_names_) * 5 > n_rows / 2 / group_size
     assert detector.combine_ == "one-sided"

@@ -15,7 +15,12 @@ from skood.core.noise import Noise, fork_rng
 from skood.core.validation import data_kind
 from skood.models._glow import Glow
 from skood.nn import blocks, gradient_norms
-from skood.nn.gradient_norms import plan_gradients, second_moments, squared_norms
+from skood.nn.gradient_norms import (
+    numbers_per_row,
+    plan_gradients,
+    second_moments,
+    squared_norms,
+)
 from skood.testing import easy_images
 
 N = 6
@@ -397,3 +402,15 @@ def test_tensors_whose_gradient_is_only_rounding_are_left_out_of_the_plan():
             return self.layer(x) * (self.length / self.length)
 
     assert list(assert_right(Direction, 4).plan) == ["network.layer.weight", "network.layer.bias"]
+
+
+# ---------------------------------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 5])
+def test_activations_count_for_the_memory_of_a_row_and_weights_do_not(n_layers):
+    layers = [layer for _ in range(n_layers) for layer in (nn.Linear(50, 50), nn.ReLU())]
+    network = nn.Sequential(*layers)
+    numbers = numbers_per_row(network, lambda network, x: network(x).sum(1), torch.randn(2, 50))
+    # The inputs of a linear layer, and the outputs of a ReLU.
+    assert numbers == n_layers * 100
