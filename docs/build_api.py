@@ -10,8 +10,10 @@ MODULES = {
     "skood.detectors": "Detectors",
     "skood.models": "Models",
     "skood.objectives": "Objectives",
+    "skood": "Training, and what can go wrong",
     "skood.scores.bounds": "Bounds, from log importance weights",
     "skood.scores.ratios": "Likelihood ratios, from bounds",
+    "skood.scores.gradient_norms": "Scores from gradient norms",
     "skood.calibration": "Thresholds and p-values",
     "skood.metrics": "Metrics",
     "skood.datasets": "Data sets",
@@ -23,14 +25,18 @@ MODULES = {
 def page() -> str:
     """The text of docs/api.md."""
     lines = ["# API", "", "`help(name)` shows shapes, units, errors, and paper and equation."]
+    listed = set()
     for name, title in MODULES.items():
         module = importlib.import_module(name)
         lines += ["", f"## {title}", "", f"`{name}`", "", "| name | |", "| --- | --- |"]
         for public in module.__all__:
+            if public in listed:  # exported at the top as well
+                continue
+            listed.add(public)
             thing = getattr(module, public)
             summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
             if not callable(thing):
-                summary = "A list of functions."
+                summary = "A collection of functions."
             lines.append(f"| `{public}` | {summary.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
 

@@ -11,17 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skood.models._base import BaseGenerativeModel
 from skood.models._flow import BaseFlow, continuous_coordinates
 from skood.models._likelihood import row_shape
+from skood.nn.couplings import AlternatingCoupling, ChannelCoupling
 from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import (
-    ActNorm,
-    AlternatingCoupling,
-    Chain,
-    ChannelCoupling,
-    Flatten,
-    InvertibleConvolution,
-    MultiScale,
-    Squeeze,
-)
+from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution, Squeeze
+from skood.nn.multi_scale import MultiScale
 
 __all__ = ["Glow"]
 

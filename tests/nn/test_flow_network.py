@@ -11,17 +11,10 @@ from torch import nn
 
 from skood.core.noise import Noise, fork_rng
 from skood.nn.continuous import Pixels, Reals
+from skood.nn.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
 from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import (
-    LARGEST_LOG_SCALE,
-    ActNorm,
-    AlternatingCoupling,
-    Chain,
-    ChannelCoupling,
-    Flatten,
-    InvertibleConvolution,
-    MultiScale,
-)
+from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution
+from skood.nn.multi_scale import MultiScale
 
 LOC, SCALE = np.array([3.0, -20.0]), np.array([0.5, 4.0])
 BASES = pytest.mark.parametrize("base", ["normal", "logistic"])

@@ -9,18 +9,10 @@ from torch.nn import functional as F
 
 from skood.core.noise import Noise, fork_rng
 from skood.nn.continuous import Reals
+from skood.nn.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
 from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import (
-    LARGEST_LOG_SCALE,
-    ActNorm,
-    AlternatingCoupling,
-    Chain,
-    ChannelCoupling,
-    Flatten,
-    InvertibleConvolution,
-    MultiScale,
-    Squeeze,
-)
+from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution, Squeeze
+from skood.nn.multi_scale import MultiScale
 
 N = 4
 
