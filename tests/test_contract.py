@@ -21,7 +21,7 @@ DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
 DETECTORS += [
     small(GradientNorm, small(Glow), combine="mahalanobis", group_size=2, layers="module"),
     small(GradientNorm, small(Glow), combine="gaussian", fisher="diagonal"),
-    small(GradientNorm, small(Glow), target="latent_sum"),
+    small(GradientNorm, small(Glow), combine="one-sided", target="latent_sum"),
 ]
 
 # scikit-learn runs these on its own estimators only.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -15,7 +17,7 @@ _Floats = NDArray[np.float64]
 
 
 def explain_mahalanobis(
-    reference: _Floats, normal: _Floats, out: _Floats, nll: tuple[_Floats, _Floats, _Floats]
+    reference: _Floats, normal: _Floats, out: _Floats, nll: Sequence[_Floats]
 ) -> dict[str, float]:
     """Try one suspect after the other; the rows are standardised log norms (n, n_layers).
 
@@ -79,9 +81,7 @@ def _without_duplicates(rows: _Floats) -> list[int]:
     return kept
 
 
-def _given(
-    nll: tuple[_Floats, _Floats, _Floats], rows: tuple[_Floats, _Floats, _Floats]
-) -> _Floats:
+def _given(nll: Sequence[_Floats], rows: Sequence[_Floats]) -> _Floats:
     """Outliers' log norms, less what their likelihood lets expect, standardised again."""
     designs = [np.stack([np.ones_like(values), values], axis=1) for values in nll]
     coefficients = np.linalg.lstsq(designs[0], rows[0], rcond=None)[0]

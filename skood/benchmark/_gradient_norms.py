@@ -18,7 +18,9 @@ from skood.scores.gradient_norms import COMBINATIONS
 __all__ = ["gradient_norm_table", "run_gradient_norms"]
 
 GROUP_SIZE = 5
-# Other norms than those of single tensors, on the trained model.
+# Besides the default.
+_TARGETS = {", log p": {"target": "log_likelihood"}, ", latents": {"target": "latent_sum"}}
+# On the trained model only.
 _VARIANTS = {", modules": {"layers": "module"}, ", diagonal": {"fisher": "diagonal"}}
 
 
@@ -66,24 +68,26 @@ def _evaluate(
     result: dict[str, Any] = {
         "bits_per_dim": {"test": float(np.mean(model.bits_per_dim(X_test)))},
         "scores": {other: {} for other in out},
-        "mahalanobis": {},
+        "mahalanobis": {other: {} for other in out},
     }
     for other, X in out.items():
         result["bits_per_dim"][other] = float(np.mean(model.bits_per_dim(X)))
     for suffix, detector in _detectors(model, variants):
         detector.fit(X_calibration)
+        if isinstance(detector, GradientNorm) and not suffix:
+            result["of log p"] = float(detector.target_ == "log_likelihood")
         normal = _scores(detector, X_test)
-        default = next(iter(normal))  # the score that the threshold is for
-        rate = float(np.mean(-normal[default][1] < detector.offset_))
+        rate = float(np.mean(detector.predict(X_test) == -1))
         for other, X in out.items():
             abnormal = _scores(detector, X)
             for name, scores in normal.items():
                 auroc = {f"b={b}": metrics.auroc(scores[b], abnormal[name][b]) for b in scores}
                 result["scores"][other][f"{name}{suffix}"] = auroc
-            result["scores"][other][f"{default}{suffix}"]["measured_fpr"] = rate
-            if isinstance(detector, GradientNorm) and not suffix:
-                sets = (X_calibration, X_test, X)
-                result["mahalanobis"][other] = _explain(detector, sets)
+            if len(normal) == 1:
+                result["scores"][other][f"{name}{suffix}"]["measured_fpr"] = rate
+            else:
+                why = _explain(detector, X_calibration, X_test, X)
+                result["mahalanobis"][other][detector.target_] = why
     return result
 
 
@@ -94,37 +98,34 @@ def _detectors(
     shared = {"model": FrozenEstimator(model), "random_state": 0}
     yield "", Likelihood(n_importance_samples=1, **shared)
     yield "", Typicality(n_importance_samples=1, **shared)
-    yield "", GradientNorm(group_size=GROUP_SIZE, **shared)
-    if not model.network_.n_layers:
-        yield ", latents", GradientNorm(group_size=GROUP_SIZE, target="latent_sum", **shared)
-    for suffix, parameters in variants.items():
-        yield suffix, GradientNorm(group_size=GROUP_SIZE, **parameters, **shared)
+    for suffix, parameters in {"": {}, **_TARGETS, **variants}.items():
+        detector = GradientNorm(group_size=GROUP_SIZE, **parameters, **shared)
+        if not (model.network_.n_layers and detector.target == "latent_sum"):
+            yield suffix, detector
 
 
-def _explain(detector: Any, sets: tuple[NDArray[Any], ...]) -> dict[str, float]:
+def _explain(
+    detector: Any, X_calibration: NDArray[Any], X_test: NDArray[Any], X_out: NDArray[Any]
+) -> dict[str, float]:
+    sets = X_calibration, X_test, X_out
     normal = detector.log_norms_[1]
-    norms = [normal.standardise(detector.squared_norms(X)) for X in sets]
-    nll = tuple(-detector.model_.score_samples(X) for X in sets)
-    why = explain_mahalanobis(*norms, nll)
-    return {
-        "chosen by auto": float(detector.combine_ == "mahalanobis"),
-        "correlation with -log p": detector.likelihood_correlation_,
-        **why,
-    }
+    logs = [normal.standardise(detector.squared_norms(X)) for X in sets]
+    nll = [-detector.model_.score_samples(X) for X in sets]
+    repeatability = detector.norms_.repeatability(detector.model_, X_test[:500])
+    return {"repeatability": repeatability, **explain_mahalanobis(*logs, nll)}
 
 
 def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.float64]]]:
-    """By name and group size: the detector's own, then every combination of the same norms."""
+    """By name and group size: the detector's own, or every combination of the same norms."""
     scores: dict[str, dict[int, NDArray[np.float64]]] = {}
     for b in (1, GROUP_SIZE):
         groups = X[: len(X) // b * b]
-        if isinstance(detector, GradientNorm):
+        if getattr(detector, "target", "auto") == "auto":
+            found = {type(detector).__name__: detector.group_ood_score(groups, b)}
+        else:
             squared, normal = detector.squared_norms(groups, b), detector.log_norms_[b]
             found = {name: combine(squared, normal) for name, combine in COMBINATIONS.items()}
-            own = found[detector.combine_]
-        else:
-            found, own = {}, detector.group_ood_score(groups, b)
-        for name, values in {type(detector).__name__: own, **found}.items():
+        for name, values in found.items():
             scores.setdefault(name, {})[b] = values
     return scores
 
@@ -144,15 +145,17 @@ def gradient_norm_table(name: str, averaged: dict[str, Any]) -> str:
                 "",
                 f"{label}, {other} out: bits per dimension {bits['test'][0]:.3f} (in), "
                 f"{bits[other][0]:.3f} (out)",
-                f"{'':<24}{'AUROC b=1':>14}{f'b={GROUP_SIZE}':>14}{'rate at fpr=0.05':>18}",
+                f"{'':<30}{'AUROC b=1':>14}{f'b={GROUP_SIZE}':>14}{'rate at fpr=0.05':>18}",
             ]
             for score, measured in scores.items():
                 texts = [f"{mean:.3f} ±{std:.3f}" for mean, std in measured.values()]
                 columns = [
                     f"{text:>{width}}" for text, width in zip(texts, (14, 14, 18), strict=False)
                 ]
-                lines.append(f"  {score:<22}{''.join(columns)}")
-            lines.append("  mahalanobis, why:")
-            for question, (mean, std) in part["mahalanobis"][other].items():
-                lines.append(f"    {question:<28}{mean:>8.3f} ±{std:.3f}")
+                lines.append(f"  {score:<28}{''.join(columns)}")
+            lines.append(f"  GradientNorm is of log p in {part['of log p'][0]:.0%} of the seeds")
+            for target, why in part["mahalanobis"][other].items():
+                lines.append(f"  norms of the gradient of the {target}:")
+                for question, (mean, std) in why.items():
+                    lines.append(f"    {question:<28}{mean:>8.3f} ±{std:.3f}")
     return "\n".join(lines)

@@ -6,14 +6,12 @@ import math
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, cast
+from numbers import Integral
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
 from torch import Tensor, nn
@@ -22,66 +20,16 @@ from skood.core.batches import ShuffledBatches, to_tensor
 from skood.core.exceptions import InterruptedFitWarning, TrainingError
 from skood.core.noise import Noise
 from skood.core.protocols import Network, Objective, Progress
+from skood.core.trainer import Trainer
 
-__all__ = ["Trainer", "planned_epochs", "train"]
+__all__ = ["planned_epochs", "train"]
 
 # A unit whose mean Kullback-Leibler divergence is below this carries no information to speak of.
 ACTIVE_UNIT_NATS = 0.01
 _DIAGNOSED_ROWS = 1_000  # where no rows are held out
-
-
-class Trainer(BaseEstimator):
-    """How to train: what few people change, apart from what everybody does.
-
-    Parameters
-    ----------
-    optimizer : {"adam", "adamw", "adamax"}, default="adam"
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        Cosine decay of the learning rate to zero over the planned epochs.
-    clip_norm : float, default=200.0
-        Largest norm of the gradient of the loss in nats per row; larger ones are scaled down.
-    validation_fraction : float in [0, 1), default=0.1
-        Part of the rows that is kept out to watch the bound. With 0, or fewer than 10 rows in that
-        part, there is no early stopping and the diagnostics are taken on training rows.
-    patience : int, None or "auto", default="auto"
-        Epochs without a better held-out bound (always without free bits and at full KL weight)
-        after which training stops; the best network is kept in any case. "auto" is a fifth of
-        ``max_epochs``, at least 10. None trains to the end and keeps the last network.
-    snapshot_epochs : tuple of int, default=()
-        Epochs after which the weights are kept, counted from 1, so that the model can be used as it
-        was then: see ``at_epoch`` of the models. Each takes as much memory as the network.
-    callbacks : tuple of skorch callbacks, default=()
-        For instance ``skorch.callbacks.ProgressBar()`` or ``Checkpoint(dirname="run")``.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "optimizer": [StrOptions({"adam", "adamw", "adamax"})],
-        "lr_schedule": [StrOptions({"cosine", "constant"})],
-        "clip_norm": [Interval(Real, 0, None, closed="neither")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-        "snapshot_epochs": [tuple, list],
-        "callbacks": [tuple, list],
-    }
-
-    def __init__(
-        self,
-        *,
-        optimizer: str = "adam",
-        lr_schedule: str = "cosine",
-        clip_norm: float = 200.0,
-        validation_fraction: float = 0.1,
-        patience: int | str | None = "auto",
-        snapshot_epochs: tuple[int, ...] = (),
-        callbacks: tuple[Any, ...] = (),
-    ):
-        self.optimizer = optimizer
-        self.lr_schedule = lr_schedule
-        self.clip_norm = clip_norm
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.snapshot_epochs = snapshot_epochs
-        self.callbacks = callbacks
+_FEWEST_DIAGNOSED = 100
+_FEWEST_TO_SPLIT = 20
+_FEWEST_HELD_OUT = 5
 
 
 class Trained(NamedTuple):
@@ -142,7 +90,8 @@ def train(
     history : dict
         One list entry per epoch under each of ``train_loss`` (the objective, nats per row),
         ``bound`` (without free bits, nats per row, on held-out rows where ``held_out``), ``kl``
-        (per layer, nats), ``active_units`` (per layer) and ``seconds``.
+        (per layer, nats) and ``active_units`` (per layer), which training rows fill up to 100, and
+        ``seconds``.
     interrupted : bool
         Whether the user pressed Ctrl-C.
     snapshots : dict from int to dict of Tensors
@@ -206,9 +155,11 @@ def _check_epochs(snapshot_epochs: Iterable[Any]) -> None:
 def _split(
     X: NDArray[Any], fraction: float, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    n_valid = int(fraction * len(X))
-    if n_valid < 10:
+    # A handful is enough to see a flow learn a small table by heart, which costs it thousands of
+    # nats on other rows.
+    if fraction == 0 or len(X) < _FEWEST_TO_SPLIT:
         return X, None
+    n_valid = max(_FEWEST_HELD_OUT, int(fraction * len(X)))
     order = rng.permutation(len(X))
     return X[np.sort(order[n_valid:])], X[np.sort(order[:n_valid])]
 
@@ -262,7 +213,11 @@ class _Net(NeuralNet):
         self.step, self.epoch, self.best_loss, self.interrupted = 0, 0, math.inf, False
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        return X, (X[:_DIAGNOSED_ROWS] if self.X_valid is None else self.X_valid)
+        if self.X_valid is None:
+            return X, X[:_DIAGNOSED_ROWS]
+        # What layers carry is an average that a few rows cannot tell from nothing.
+        n_missing = max(0, _FEWEST_DIAGNOSED - len(self.X_valid))
+        return X, np.concatenate([self.X_valid, X[:n_missing]])
 
     def get_iterator(self, dataset: Any, training: bool = False) -> ShuffledBatches:
         if training:
@@ -309,7 +264,7 @@ class _Net(NeuralNet):
 
     @torch.no_grad()
     def _diagnose(self, batches: Iterable[Tensor]) -> None:
-        """Record the bound, and what each layer carries, on rows kept out of training."""
+        """Record the bound on rows kept out of training, and what each layer carries."""
         self.module_.eval()
         noise = Noise([self.seed, 3], self.batches.device)  # the same at every epoch
         weights, ratios = [], []
@@ -320,7 +275,8 @@ class _Net(NeuralNet):
             per_position = [layer.log_ratio for layer in terms.layers]
             ratios.append([r.reshape(*r.shape[:2], -1).sum(2) for r in per_position])
         per_unit = [torch.cat(layer).mean(0) for layer in zip(*ratios, strict=True)]
-        loss = -torch.cat(weights).mean().item()
+        held_out = None if self.X_valid is None else len(self.X_valid)
+        loss = -torch.cat(weights)[:held_out].mean().item()
         if self.X_valid is not None:
             self.history.record("valid_loss", loss)
             self.history.record("valid_loss_best", loss < self.best_loss)

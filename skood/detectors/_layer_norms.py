@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 
 from skood.core.batches import ShuffledBatches, padded_group, resolve_device, to_tensor
 from skood.nn.gradient_norms import (
@@ -73,10 +74,30 @@ class LayerNorms:
             weights = _reciprocals(moments, X, device, _largest_batch(row_size, device))
         return cls(names, plan, weights, row_size, target, layers)
 
-    def squared(self, model, X, group_size):
-        """Squared norms of groups of rows, shape (n // group_size, len(names)), float64."""
+    def repeatability(self, model, X):
+        """How much of the norms is that of the row, and not of the noise of the pass.
+
+        Returns
+        -------
+        float
+            Rank correlation of the norms of the rows of X with those under other noise, median over
+            layers: 1 if there is no noise. NaN if all rows are the same.
+        """
+        pairs = zip(
+            self.squared(model, X, 1).T,
+            self.squared(model, X, 1, noise=model._scoring_noise(1)).T,
+            strict=True,
+        )
+        varying = [pair for pair in pairs if np.ptp(pair, axis=1).all()]
+        return float(np.median([spearmanr(*pair).statistic for pair in varying] or [np.nan]))
+
+    def squared(self, model, X, group_size, noise=None):
+        """Squared norms of groups of rows, shape (n // group_size, len(names)), float64.
+
+        Under the noise of the model's scores, or other.
+        """
         X = X[: len(X) // group_size * group_size]
-        function = _TARGETS[self.target](_noise(model))
+        function = _TARGETS[self.target](_noise(model) if noise is None else noise.sample(0))
         device = resolve_device(model.device)
         weights = self._weights_on(device)
         rows_of_layers = self._rows_of_layers()

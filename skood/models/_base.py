@@ -23,7 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from skood.core.batches import map_batches, resolve_device, to_array
 from skood.core.exceptions import CollapseWarning
 from skood.core.noise import Noise, fork_rng
-from skood.core.training import Trainer, train
+from skood.core.trainer import Trainer
+from skood.core.training import train
 from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
 from skood.models._bounds import bounds_of_batch, check_count, check_prior_layers
 from skood.objectives import ELBO
@@ -233,9 +234,12 @@ class BaseGenerativeModel(
         nats = self.score_samples(X, n_importance_samples=n_importance_samples)
         return -nats / (math.log(2) * math.prod(self.input_shape_))
 
-    def _scoring_noise(self):
-        """The same for all rows and all calls: a score is a fixed function of its row."""
-        return Noise([self.seed_, 5], resolve_device(self.device), shared=True)
+    def _scoring_noise(self, *other):
+        """The same for all rows and all calls: a score is a fixed function of its row.
+
+        Numbers make it another noise, to see how much depends on it.
+        """
+        return Noise([self.seed_, 5, *other], resolve_device(self.device), shared=True)
 
     def _objective_for(self, network):
         """What training minimises."""

@@ -55,7 +55,7 @@ class MAF(BaseFlow):
     transform the reverse of it. Images are read line by line, one channel after the other.
 
     Departures: there is no batch normalisation between the transforms, the logarithm of a scale
-    lies within 4.6 of 0, and what a transform depends on is cut at 100 in size, so that rows far
+    lies within 4.6 of 0, and what a transform depends on is cut at 5 in size, so that rows far
     out have finite scores. Splines have eight bins on [-5, 5] (Durkan et al.: [-3, 3] for tables),
     and values outside of it stay as they are; they are masked throughout, with no linear layers in
     between. The larger flow of Papamakarios et al. for CIFAR-10: ``MAF(n_transforms=10,

@@ -16,8 +16,9 @@ from skood.nn.flows import Bijection
 
 __all__ = ["Autoregressive", "MaskedLinear", "alternating_order"]
 
-# The conditioner sees no value beyond this. Shifts and scales of a row far out stay finite.
-_LARGEST_INPUT = 100.0
+# The conditioner sees no value beyond this, in standard deviations of the data. It has learned
+# nothing there, and what it made up would rule the likelihood of a row with one odd value.
+_LARGEST_INPUT = 5.0
 _N_BINS = 8
 # Slopes lie between it and its inverse, so that float32 is enough for the way back.
 _SMALLEST_SLOPE = 1e-2

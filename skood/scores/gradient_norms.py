@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
-from scipy.stats import rankdata
 from sklearn.covariance import LedoitWolf
 
 __all__ = [
     "COMBINATIONS",
     "LogNorms",
+    "Rarity",
     "gaussian_score",
     "mahalanobis_score",
+    "max_score",
     "one_sided_score",
-    "rank_correlation",
 ]
 
 _Floats = NDArray[np.float64]
+
+_N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """-log of the part of normal rows that score at least as high, nats; never negative.
+
+    As counted up to the 90 % quantile, with straight lines between scores, and above it with an
+    exponential tail: rows beyond all normal ones still differ from one another.
+
+    Attributes
+    ----------
+    scores, values : ndarray of shape (n_knots,)
+        Normal scores in ascending order, and their rarity.
+    scale : float
+        Mean distance of higher scores from the last of these.
+    """
+
+    scores: _Floats
+    values: _Floats
+    scale: float
+
+    @classmethod
+    def fit(cls, scores: _Floats) -> Rarity:
+        """From the scores (n,) of normal rows, n > 0."""
+        scores, n = np.sort(scores), len(scores)
+        start = n - min(n, max(2, n // 10))  # of the tail
+        scale = (scores[start:] - scores[start]).sum() / max(1, n - start - 1)
+        at_least = n - np.arange(start + 1)
+        return cls(scores[: start + 1], np.log(n / at_least), float(scale) or 1.0)
+
+    def __call__(self, scores: _Floats) -> _Floats:
+        """Of new rows, shape (n,)."""
+        tail = np.maximum(scores - self.scores[-1], 0) / self.scale
+        return np.asarray(np.interp(scores, self.scores, self.values) + tail)
 
 
 @dataclass(frozen=True)
@@ -36,6 +72,9 @@ class LogNorms:
         Smallest squared norm that is told from zero; mean and standard deviation of the logarithm.
     precision : ndarray of shape (n_used, n_used)
         Inverse of the covariance of the standardised logarithms, shrunk (Ledoit & Wolf 2004).
+    rarity : dict from str to Rarity
+        Of the scores "mahalanobis" and "one-sided". Each normal row is scored as if it were new:
+        by moments of four fifths of the rows, without it.
     """
 
     used: NDArray[np.bool_]
@@ -43,6 +82,7 @@ class LogNorms:
     mean: _Floats
     std: _Floats
     precision: _Floats
+    rarity: dict[str, Rarity]
 
     @classmethod
     def fit(cls, squared_norms: _Floats) -> LogNorms:
@@ -60,21 +100,36 @@ class LogNorms:
                 f"None of the {len(used)} layers has a gradient norm that differs from row to row. "
                 "Train the model, or give rows that are not all the same."
             )
-        squared_norms = squared_norms[:, used]
-        floor = np.maximum(1e-10 * np.median(squared_norms, axis=0), np.finfo(float).tiny)
-        logs = np.log(np.maximum(squared_norms, floor))
-        mean = logs.mean(axis=0)
-        if len(logs) == 1:
-            return cls(used, floor, mean, np.ones_like(mean), np.eye(len(mean)))
-        std = logs.std(axis=0, ddof=1)
-        covariance = LedoitWolf(assume_centered=True).fit((logs - mean) / std)
-        return cls(used, floor, mean, std, covariance.precision_)
+        alive = squared_norms[:, used]
+        floor = np.maximum(1e-10 * np.median(alive, axis=0), np.finfo(float).tiny)
+        logs = np.log(np.maximum(alive, floor))
+        n, everything = len(logs), cls(used, floor, *_moments(logs), {})
+        scores = {name: np.empty(n) for name in _MOST_SIGNIFICANT}
+        n_folds = min(_N_FOLDS, n)
+        for fold in range(n_folds):
+            new = np.arange(n) % n_folds == fold
+            others = cls(used, floor, *_moments(logs[~new]), {}) if n > 1 else everything
+            for name, values in scores.items():
+                values[new] = COMBINATIONS[name](squared_norms[new], others)
+        rarity = {name: Rarity.fit(values) for name, values in scores.items()}
+        return replace(everything, rarity=rarity)
 
     def standardise(self, squared_norms: _Floats) -> _Floats:
         """Logarithms in standard deviations from their means, shape (n, n_used)."""
         # Rows in one piece: sums over columns add up in another order otherwise.
         squared_norms = np.ascontiguousarray(squared_norms[:, self.used])
         return (np.log(np.maximum(squared_norms, self.floor)) - self.mean) / self.std
+
+
+def _moments(logs: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+    """Mean, standard deviation and precision of `LogNorms`, from logarithms (n, n_used)."""
+    mean = logs.mean(axis=0)
+    if len(logs) == 1:
+        return mean, np.ones_like(mean), np.eye(len(mean))
+    std = logs.std(axis=0, ddof=1)
+    std = np.where(std > 0, std, 1.0)  # where a few rows are the same
+    covariance = LedoitWolf(assume_centered=True).fit((logs - mean) / std)
+    return mean, std, covariance.precision_
 
 
 def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
@@ -106,19 +161,22 @@ def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
     return -log_ndtr(-normal.standardise(squared_norms)).sum(axis=1)
 
 
+def max_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
+    """The rarer of `mahalanobis_score` and `one_sided_score`, each among normal rows, (n,), nats.
+
+    The smaller of two p-values (Tippett 1931): a row is abnormal if its norms are in an unusual
+    proportion, or if they are large.
+    """
+    each = [
+        normal.rarity[name](COMBINATIONS[name](squared_norms, normal)) for name in _MOST_SIGNIFICANT
+    ]
+    return np.maximum(*each)
+
+
+_MOST_SIGNIFICANT = ("mahalanobis", "one-sided")
 COMBINATIONS: dict[str, Callable[[_Floats, LogNorms], _Floats]] = {
     "gaussian": gaussian_score,
     "mahalanobis": mahalanobis_score,
+    "max": max_score,
     "one-sided": one_sided_score,
 }
-
-
-def rank_correlation(scores: _Floats, nll: _Floats) -> float:
-    """Spearman's correlation, in [-1, 1], of a score with -log p on normal rows.
-
-    Near 1 the score calls normal what the likelihood calls likely, and is fooled by what fools the
-    likelihood. 0 where one of them is the same for all rows.
-    """
-    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (scores, nll)]
-    size = np.sqrt(np.prod([np.sum(np.square(r)) for r in ranks]))
-    return float(ranks[0] @ ranks[1] / size) if size > 0 else 0.0

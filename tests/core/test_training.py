@@ -48,7 +48,9 @@ class Observe(Callback):
         self.function(net)
 
 
-def run(network=None, objective=None, *, epochs=5, batch_size=20, rate=0.05, seed=0, **options):
+def run(
+    network=None, objective=None, *, X=X, epochs=5, batch_size=20, rate=0.05, seed=0, **options
+):
     network = network or Line()
     history, _, _ = train(
         network,
@@ -179,10 +181,30 @@ def test_the_training_loss_is_the_mean_of_the_objective_over_the_batches_of_an_e
     np.testing.assert_allclose(history["train_loss"], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"validation_fraction": 0}, {"validation_fraction": 0.04}])
+@pytest.mark.parametrize("options", [{"validation_fraction": 0}, {"X": X[:19]}])
 def test_too_few_rows_to_hold_out_means_none_and_no_early_stopping(options):
     _, history = run(epochs=3, patience=1, rate=5.0, lr_schedule="constant", **options)
     assert history["held_out"] == [False] * 3
+
+
+@pytest.mark.parametrize("n, n_held_out", [(20, 5), (59, 5), (60, 6), (200, 20)])
+def test_a_tenth_of_the_rows_is_held_out_but_at_least_five(n, n_held_out):
+    seen = []
+    _, history = run(X=X[:n], epochs=1, callbacks=(Observe(lambda net: seen.append(net.X_valid)),))
+    assert history["held_out"] == [True]
+    assert {len(held_out) for held_out in seen} == {n_held_out}
+
+
+@pytest.mark.parametrize("n, n_diagnosed", [(200, 100), (50, 50), (19, 19)])
+def test_what_layers_carry_is_measured_on_a_hundred_rows_if_there_are_so_many(n, n_diagnosed):
+    class Watched(Line):
+        def terms(self, x, *arguments, **options):
+            seen[self.training] = seen.get(self.training, 0) + len(x)
+            return super().terms(x, *arguments, **options)
+
+    seen: dict[bool, int] = {}
+    run(Watched(), X=X[:n], epochs=1)
+    assert seen[False] == n_diagnosed
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

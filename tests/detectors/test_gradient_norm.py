@@ -13,9 +13,9 @@ from sklearn.model_selection import GridSearchCV
 from skood import HVAE, MAF, Glow, GradientNorm, SeReMAF, SeReVAE
 from skood.calibration import false_positive_rate_interval
 from skood.core.batches import to_tensor
-from skood.detectors import _gradient_norm, _layer_norms
+from skood.detectors import _layer_norms
 from skood.detectors._layer_norms import LayerNorms
-from skood.scores.gradient_norms import COMBINATIONS, mahalanobis_score
+from skood.scores.gradient_norms import COMBINATIONS
 from skood.testing import easy_images, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -385,28 +385,49 @@ def test_a_group_scores_the_same_at_any_place(group_size):
     np.testing.assert_array_equal(detector.group_ood_score(groups[7], group_size), scores[7:8])
 
 
-@pytest.mark.parametrize("correlation, chosen", [(0.49, "mahalanobis"), (0.51, "one-sided")])
-def test_auto_leaves_a_distance_that_goes_along_with_the_likelihood(
-    correlation, chosen, trained_glow, monkeypatch
+# ------------------------------------------------------------------------ which gradient by default
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_repeatability_is_the_rank_correlation_under_two_noises(name, models):
+    model, X = models[name]
+    norms, again = fit_norms(model, X), copy.copy(model)
+    again._scoring_noise = lambda: model._scoring_noise(1)
+    pairs = zip(norms.squared(model, X, 1).T, norms.squared(again, X, 1).T, strict=True)
+    expected = np.median([stats.spearmanr(a, b).statistic for a, b in pairs])
+    assert norms.repeatability(model, X) == pytest.approx(expected)
+    assert (expected > 1 - 1e-9) == (name == "maf")  # tables get no noise in scoring
+
+
+def test_the_repeatability_of_equal_rows_is_not_a_number(models):
+    model, X = models["glow"]
+    assert np.isnan(fit_norms(model, X).repeatability(model, X[[0, 0, 0]]))
+
+
+@pytest.mark.parametrize(
+    "name, repeatability, target",
+    [
+        ("glow", 0.71, "log_likelihood"),
+        ("glow", 0.69, "latent_sum"),
+        ("glow", np.nan, "log_likelihood"),
+        ("hvae", 0.1, "log_likelihood"),  # there is nothing else
+    ],
+)
+def test_a_flow_whose_likelihood_has_gradients_of_noise_takes_the_latents(
+    name, repeatability, target, models, monkeypatch
 ):
-    monkeypatch.setattr(_gradient_norm, "rank_correlation", lambda *_: correlation)
-    detector = detect(trained_glow)
-    assert (detector.combine_, detector.likelihood_correlation_) == (chosen, correlation)
-    expected = detect(trained_glow, combine=chosen)
-    np.testing.assert_array_equal(detector.ood_score(FRESH), expected.ood_score(FRESH))
+    monkeypatch.setattr(LayerNorms, "repeatability", lambda *_: repeatability)
+    detector = detect(*models[name])
+    assert detector.target_ == detector.norms_.target == target
+    np.testing.assert_equal(detector.repeatability_, repeatability)
+    expected = detect(*models[name], target=target)
+    X = models[name][1]
+    np.testing.assert_array_equal(detector.ood_score(X), expected.ood_score(X))
 
 
-def test_auto_compares_the_distance_with_the_likelihood_on_reference_rows(trained_glow):
-    detector = detect(trained_glow)
+def test_repeatability_is_that_of_reference_rows(trained_glow, monkeypatch):
+    seen = []
+    monkeypatch.setattr(LayerNorms, "repeatability", lambda _, model, X: seen.append(X) or 1.0)
+    detect(trained_glow)
     order = np.random.default_rng([0, 0]).permutation(len(NORMAL))
-    reference = NORMAL[order][: len(NORMAL) // 2]
-    distances = mahalanobis_score(detector.squared_norms(reference), detector.log_norms_[1])
-    expected, _ = stats.spearmanr(distances, -trained_glow.score_samples(reference))
-    assert detector.likelihood_correlation_ == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("group_size, n_rows", [(1, 60), (5, 300)])
-def test_auto_makes_no_covariance_of_a_few_rows_or_groups(group_size, n_rows, trained_glow):
-    detector = detect(trained_glow, NORMAL[:n_rows], group_size=group_size)
-    assert len(detector.layer_names_) * 5 > n_rows / 2 / group_size
-    assert detector.combine_ == "one-sided"
+    np.testing.assert_array_equal(seen[0], NORMAL[order][: len(NORMAL) // 2])

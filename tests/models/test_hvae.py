@@ -66,7 +66,7 @@ def test_a_penalty_on_information_makes_the_layers_collapse(make):
     objective = Strangle(free_bits=0)
     model = make(HVAE, (2,), objective=objective, learning_rate=0.05, batch_size=10)
     with pytest.warns(CollapseWarning, match="layer 1 of HVAE"):
-        model.set_params(max_epochs=20, trainer__clip_norm=1e9).fit(TABLE)
+        model.set_params(max_epochs=20, trainer__clip_norm=1e9, trainer__patience=None).fit(TABLE)
     assert model.history_["active_units"][-1] == [0]
 
 
