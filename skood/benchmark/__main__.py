@@ -57,6 +57,11 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="with --gradient-norms: evaluate the model after so many epochs as well",
     )
+    parser.add_argument(
+        "--made-up",
+        action="store_true",
+        help="with --gradient-norms: noise, inverted and turned images as well",
+    )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
     parser.add_argument("--n-importance-samples", type=int, default=16, metavar="S")
     parser.add_argument("--minutes", type=float, help="train each model for about so long")
@@ -124,7 +129,7 @@ def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int
     names = ("data_home", "minutes", "n_train", "n_test")
     shared = {name: getattr(arguments, name) for name in names}
     if arguments.gradient_norms:
-        return run_gradient_norms(arguments.dataset, model, **shared)
+        return run_gradient_norms(arguments.dataset, model, made_up=arguments.made_up, **shared)
     n_samples = arguments.n_importance_samples
     return run(arguments.dataset, model, n_importance_samples=n_samples, **shared)
 

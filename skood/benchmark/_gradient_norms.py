@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skood import GradientNorm, Likelihood, Typicality, datasets, metrics
 from skood.benchmark._covariance import explain_mahalanobis
-from skood.benchmark._run import clock, epochs_within, out_sets
+from skood.benchmark._run import clock, epochs_within, made_up_sets, out_sets
 from skood.scores.gradient_norms import COMBINATIONS
 
 __all__ = ["gradient_norm_table", "run_gradient_norms"]
@@ -32,6 +32,7 @@ def run_gradient_norms(
     minutes: float | None,
     n_train: int | None,
     n_test: int | None,
+    made_up: bool,
 ) -> dict[str, Any]:
     """One seed: AUROC of rows and of groups of five, for every score and kept epoch.
 
@@ -42,6 +43,8 @@ def run_gradient_norms(
     X_train, X_calibration = X[:-n_calibration], X[-n_calibration:]
     X_test = datasets.load(name, "test", data_home)[0][:n_test]
     out = dict(out_sets(name, X_test, data_home, n_test))
+    if made_up:
+        out |= made_up_sets(X_test)
     if minutes:
         model.set_params(max_epochs=epochs_within(minutes, model, X_train))
     start = clock()
