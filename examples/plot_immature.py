@@ -85,8 +85,8 @@ for i, metric in enumerate(("AUROC", "overlap")):
 # The overlap shows the loss more plainly than AUROC does. A reason for it can be seen in normal
 # rows alone: a flow that has learned much has learned the noise that is added to pixels too, and
 # its gradients have more and more to do with the noise. Five rows judged together are nearly
-# always told apart. Gradient norms of single rows are no better than the likelihood at any epoch: the
-# likelihood of this flow is not fooled by the pair, unlike that of the quickstart's model.
+# always told apart. Gradient norms of single rows are no better than the likelihood at any epoch:
+# the likelihood of this flow is not fooled by the pair, unlike that of the quickstart's model.
 
 figure, axes = plt.subplots(2, 1, figsize=(8, 7), sharex=True, layout="constrained")
 for name, numbers in results.items():
