@@ -34,8 +34,9 @@ class Explicit:
     gradients: Tensor
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
-        squares = self.gradients.double().square()
-        return (squares if weights is None else squares * weights).flatten(1).sum(1)
+        if weights is None:
+            return _sum_of_squares(self.gradients)
+        return (self.gradients.double().square() * weights).flatten(1).sum(1)
 
     def sum_of_squares(self) -> Tensor:
         return self.gradients.double().square().sum(0)
@@ -60,7 +61,7 @@ class Products:
         if n_terms * (n_in + n_out) < n_in * n_out:
             # |sum g_t a_t'|^2 = sum over s, t of (g_s . g_t)(a_s . a_t)
             return ((self.g @ self.g.mT).double() * (self.a @ self.a.mT).double()).sum((1, 2))
-        return (self.g.mT @ self.a).double().square().sum((1, 2))
+        return _sum_of_squares(self.g.mT @ self.a)
 
     def sum_of_squares(self) -> Tensor:
         return self._explicit().sum_of_squares()
@@ -93,6 +94,20 @@ class OuterProducts(Products):
 
 
 Gradients = Explicit | Products
+
+
+def _sum_of_squares(x: Tensor) -> Tensor:
+    """Of each row, float64.
+
+    Several times faster in the precision of x, which is enough where no square is out of its range.
+    """
+    x = x.flatten(1)
+    norms = torch.linalg.vector_norm(x, dim=1)
+    out_of_range = ~((norms > 1e-15) & (norms < 1e15))
+    squares = norms.double().square()
+    if out_of_range.any():
+        squares[out_of_range] = x[out_of_range].double().square().sum(1)
+    return squares
 
 
 def has_closed_form(module: nn.Module) -> bool:

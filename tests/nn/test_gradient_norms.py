@@ -404,6 +404,24 @@ def test_tensors_whose_gradient_is_only_rounding_are_left_out_of_the_plan():
     assert list(assert_right(Direction, 4).plan) == ["network.layer.weight", "network.layer.bias"]
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-10, 1.0, 1e10, 1e30, 0.0])
+def test_gradients_of_any_size_have_the_norm_that_double_precision_gives(size):
+    layer, x = nn.Linear(30, 20), torch.randn(6, 30)
+    sizes = torch.tensor([size, 1, size, 1, 1, size])[:, None]
+
+    def target(layer, x):
+        return (layer(x) * sizes[: len(x)]).flatten(1).sum(1)
+
+    plan = {
+        "network.weight": ("network", "closed form"),
+        "network.bias": ("network", "closed form"),
+    }
+    found = squared_norms(layer, target, x, plan, group_size=1)
+    expected = 20 * (sizes * torch.cat([x, torch.ones(6, 1)], 1)).double().square()
+    torch.testing.assert_close(found[0], expected[:, :30].sum(1), rtol=1e-5, atol=0.0)
+    torch.testing.assert_close(found[1], expected[:, 30], rtol=1e-5, atol=0.0)
+
+
 # ---------------------------------------------------------------------------------------- memory
 
 
