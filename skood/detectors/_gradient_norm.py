@@ -56,9 +56,9 @@ class GradientNorm(BaseDetector):
         of the noise that is added to pixels than of the rows; see ``repeatability_``.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
-    calibration_fraction : float in (0, 1), default=0.2
-        Part of the rows kept out of training. One half of them tells what is normal, the other
-        sets the threshold.
+    calibration_fraction : float in (0, 1), default=0.3
+        Part of the rows kept out of training: more than for other detectors, since only one half of
+        them sets the threshold. The other tells what is normal.
     memory : str, joblib.Memory or None, default=None
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
@@ -135,7 +135,7 @@ class GradientNorm(BaseDetector):
         fisher="identity",
         target="auto",
         fpr=0.05,
-        calibration_fraction=0.2,
+        calibration_fraction=0.3,
         memory=None,
         random_state=None,
     ):
