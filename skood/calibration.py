@@ -36,6 +36,7 @@ __all__ = [
     "false_positive_rate_interval",
     "p_values",
     "threshold",
+    "warn_if_few",
 ]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -84,16 +85,40 @@ def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
     rate of one of them may be off. Ties among scores only make the rate smaller.
     """
     scores = np.sort(_calibration(calibration_scores))
-    rank = _rank(scores.size, fpr)
-    if rank == 0:
+    warn_if_few(scores.size, fpr, "rows", stacklevel=3)
+    return float(scores[max(_rank(scores.size, fpr), 1) - 1])
+
+
+def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 2) -> None:
+    """Warn if no p-value is as small as ``fpr``, with so many calibration rows or groups.
+
+    Parameters
+    ----------
+    n_calibration : int
+    fpr : float
+        Wanted false positive rate, between 0 and 1, both excluded.
+    what : {"rows", "groups"}
+        For the message.
+    stacklevel : int
+        Frame that the warning points at, as in `warnings.warn`.
+
+    Raises
+    ------
+    ValueError
+        If `fpr` is not inside (0, 1).
+
+    Warns
+    -----
+    CalibrationWarning
+    """
+    if _rank(n_calibration, fpr) == 0:
         warnings.warn(
-            f"{scores.size} calibration rows are too few for fpr={fpr}: the false positive rate "
-            f"will be {1 / (scores.size + 1):.3g}. Give at least {_rows_needed(fpr)} calibration "
-            "rows or a larger fpr.",
+            f"{n_calibration} calibration {what} are too few for fpr={fpr}: the false positive "
+            f"rate will be {1 / (n_calibration + 1):.3g}. Give at least {_rows_needed(fpr)} "
+            f"calibration {what} or a larger fpr.",
             CalibrationWarning,
-            stacklevel=2,
+            stacklevel=stacklevel,
         )
-    return float(scores[max(rank, 1) - 1])
 
 
 def p_values(scores: ArrayLike, calibration_scores: ArrayLike) -> NDArray[np.float64]:

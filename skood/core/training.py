@@ -116,7 +116,8 @@ def train(
     batches = ShuffledBatches(X_train, batch_size, device, rng)
     network.to(device)
     if hasattr(network, "initialise_from_data"):
-        first = to_tensor(X_train[:batch_size], device)
+        some = np.random.default_rng([seed, 6]).permutation(len(X_train))[:batch_size]
+        first = to_tensor(X_train[np.sort(some)], device)
         with torch.no_grad():
             cast(Any, network).initialise_from_data(first, Noise([seed, 4], device))
     net = _Net(
@@ -148,7 +149,7 @@ def _check_epochs(snapshot_epochs: Iterable[Any]) -> None:
     for epoch in snapshot_epochs:
         if not isinstance(epoch, Integral) or epoch < 1:
             raise ValueError(
-                f"snapshot_epochs must hold integers; got {epoch!r}. The first epoch is 1."
+                f"snapshot_epochs must hold integers from 1, the first epoch, on; got {epoch!r}."
             )
 
 

@@ -103,12 +103,12 @@ def channel_axis(row_shape: Sequence[int]) -> int:
 def data_kind(X: NDArray[Any]) -> str:
     """What the values are.
 
-    ``"bytes"`` (uint8 images), ``"unit"`` (float images in [0, 1]), or ``"real"`` (anything else,
-    among them every table).
+    ``"bytes"`` (uint8 images), ``"unit"`` (images in [0, 1]: floats, or uint8 that are but 0 and
+    1), or ``"real"`` (anything else, among them every table).
     """
     if X.ndim == 2:
         return "real"
-    if X.dtype == np.uint8:
+    if X.dtype == np.uint8 and X.max() > 1:
         return "bytes"
     return "unit" if X.min() >= 0 and X.max() <= 1 else "real"
 

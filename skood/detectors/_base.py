@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,12 +13,19 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skood.calibration import chunk, p_values, threshold
+from skood.calibration import (
+    CalibrationWarning,
+    chunk,
+    p_values,
+    threshold,
+    warn_if_few,
+)
 from skood.core.validation import check_rows, draw_seed, keep_fitted
 from skood.models import HVAE
 
-__all__ = ["BaseDetector"]
+__all__ = ["BaseDetector", "check_group_size"]
 
+_OF_X = {"input_shape_", "n_features_in_", "feature_names_in_"}
 _NOT_SCORING = {"model", "fpr", "calibration_fraction", "memory", "random_state"}
 
 
@@ -89,12 +97,23 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             fixed = self.random_state is None and self.memory is not None
             seed = draw_seed(0 if fixed else self.random_state)
             model, X = self._fit_model(X, seed)
+        before = dict(vars(self))
+        for name in before.keys() - _OF_X:
+            if name.endswith("_"):
+                delattr(self, name)
         # From here on what was trained is kept: Ctrl-C while the threshold is being set leaves
         # ``model_`` to be used in a FrozenEstimator.
-        vars(self).pop("calibration_scores_", None)  # that of the model before
         self.model_ = model
-        self._calibrate(X)
+        try:
+            self._calibrate(X)
+        except Exception:
+            if "calibration_scores_" in before:
+                vars(self).update(before)
+            raise
         return self
+
+    def __sklearn_is_fitted__(self):
+        return "calibration_scores_" in vars(self)
 
     def _scoring_parameters(self):
         """Parameters on which scores depend, apart from the model: they are fixed by `fit`."""
@@ -118,7 +137,17 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             self._fit_reference(X[:n_reference])
             X = X[n_reference:]
         self._fit_threshold(X)
-        threshold(self.calibration_scores_, self.fpr)  # warns now if there are too few rows
+        scores = self.calibration_scores_
+        threshold(scores, self.fpr)  # warns now if there are too few rows
+        if len(scores) > 1 and scores[0] == scores[-1]:
+            warnings.warn(
+                f"All {len(scores)} calibration rows have the same score {scores[0]:.4g}, so this "
+                f"{type(self).__name__} tells nothing apart. Look at the scale of X: 8-bit images "
+                "should use the values up to 255, columns of tables should not hold single huge "
+                "values.",
+                CalibrationWarning,
+                stacklevel=3,
+            )
 
     def _fit_threshold(self, X):
         """Keep what the threshold and the p-values of rows and groups are made of."""
@@ -142,6 +171,11 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             return model, X[order]
         n_calibration = max(fewest, round(self.calibration_fraction * len(X)))
         self._check_rows_enough(len(X), fewest + 1)
+        if n_calibration >= len(X):
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction} leaves none of the {len(X)} "
+                "rows of X to train on. Use a smaller one."
+            )
         model = self._default_model() if self.model is None else clone(self.model)
         if model.random_state is None:
             model.set_params(random_state=seed)
@@ -251,21 +285,23 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_scoring_parameters()
         X = check_rows(self, X, reset=False)
-        if not isinstance(group_size, Integral) or group_size < 1 or len(X) % group_size:
-            raise ValueError(
-                f"group_size must be a positive integer that divides the {len(X)} rows of X; "
-                f"got {group_size!r}. Cut X to a multiple."
-            )
-        return self._score_groups(X, group_size)
+        return self._score_groups(X, check_group_size(group_size, len(X)))
 
     def group_p_values(self, X, group_size):
         """Conformal p-value of each group of `group_ood_score`, shape (n // group_size,).
 
         Referred to groups of the same size made of the calibration rows, of which there must be
         at least one.
+
+        Warns
+        -----
+        CalibrationWarning
+            If there are so few that no p-value can be as small as ``fpr``.
         """
         scores = -self.group_ood_score(X, group_size)
-        return p_values(scores, -self._calibration_groups(group_size))
+        calibration = -self._calibration_groups(int(group_size))
+        warn_if_few(len(calibration), self.fpr, "groups")
+        return p_values(scores, calibration)
 
     def score(self, X, y=None):
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.
@@ -275,6 +311,16 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         return self.model_.score(X)
+
+
+def check_group_size(group_size, n_rows):
+    """``group_size`` as an int; ValueError if it does not divide the number of rows."""
+    if not isinstance(group_size, Integral) or group_size < 1 or n_rows % group_size:
+        raise ValueError(
+            f"group_size must be a positive integer that divides the {n_rows} rows of X; "
+            f"got {group_size!r}. Cut X to a multiple."
+        )
+    return int(group_size)
 
 
 def _fit(model, X):

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skood.calibration import warn_if_few
 from skood.core.validation import check_rows
-from skood.detectors._base import BaseDetector
+from skood.detectors._base import BaseDetector, check_group_size
 from skood.detectors._layer_norms import LayerNorms
 from skood.models import Glow
 from skood.scores.gradient_norms import COMBINATIONS, LogNorms
@@ -169,7 +170,7 @@ class GradientNorm(BaseDetector):
             self._choose_norms(X) if self.target == "auto" else self._norms(X, self.target)
         )
         self.target_ = self.norms_.target
-        sizes = {1, self.group_size}
+        sizes = {1, int(self.group_size)}
         squared = {size: self.norms_.squared(self.model_, X, size) for size in sizes}
         self.log_norms_ = {size: LogNorms.fit(squared[size]) for size in sizes}
         used = self.log_norms_[1].used
@@ -189,7 +190,8 @@ class GradientNorm(BaseDetector):
     def _fit_threshold(self, X):
         super()._fit_threshold(X)
         if self.group_size > 1:
-            self.calibration_group_scores_ = self._score_groups(X, self.group_size)
+            self.calibration_group_scores_ = self._score_groups(X, int(self.group_size))
+            warn_if_few(len(self.calibration_group_scores_), self.fpr, "groups")
 
     def _statistic(self, X):
         return self._score_groups(X, 1)
@@ -214,12 +216,18 @@ class GradientNorm(BaseDetector):
         Returns
         -------
         ndarray of shape (n // group_size, n_layers), float64
-            Nats squared per unit of the parameters squared; dead layers included, see
-            ``log_norms_[1].used``. `skood.scores.gradient_norms` makes scores of them.
+            Of the log-likelihood in nats, or the sum of latents, and divided by their mean squares
+            where ``fisher="diagonal"``. Dead layers are included, see ``log_norms_[1].used``.
+            `skood.scores.gradient_norms` makes scores of them.
+
+        Raises
+        ------
+        ValueError
+            If ``group_size`` is no positive integer that divides n.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        return self.norms_.squared(self.model_, X, group_size)
+        return self.norms_.squared(self.model_, X, check_group_size(group_size, len(X)))
 
     def score_layers(self, X):
         """Where a row is strange: the log norm of each layer, compared with normal rows.

@@ -11,6 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from skood.core.batches import ShuffledBatches, padded_group, resolve_device, to_tensor
+from skood.core.validation import check_rows, check_scale
 from skood.nn.gradient_norms import (
     numbers_per_row,
     plan_gradients,
@@ -62,6 +63,8 @@ class LayerNorms:
         layers : {"tensor", "module"}
         fisher : {"identity", "diagonal"}
         """
+        X = check_rows(model, X, reset=False)
+        check_scale(model, X, model.data_kind_)
         network, device = model._network_on_device()
         function = _TARGETS[target](_noise(model))
         x = to_tensor(X[:_PLANNED_ROWS], device)

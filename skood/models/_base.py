@@ -121,7 +121,7 @@ class BaseGenerativeModel(
                 trainer=trainer,
                 max_epochs=self.max_epochs,
                 batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
+                learning_rate=self._learning_rate_for(X),
                 device=device,
                 seed=self.seed_,
                 verbose=self.verbose,
@@ -145,10 +145,12 @@ class BaseGenerativeModel(
             One of ``trainer.snapshot_epochs``.
         """
         check_is_fitted(self)
-        if epoch not in self.snapshots_:
+        if not isinstance(epoch, Integral) or epoch not in self.snapshots_:
             raise ValueError(
                 f"epoch={epoch!r} was not kept, but {sorted(self.snapshots_) or 'none'} of the "
-                f"{self.n_iter_} epochs. Fit with trainer=Trainer(snapshot_epochs=({epoch!r},))."
+                f"{self.n_iter_} epochs that training took. Name it in "
+                "Trainer(snapshot_epochs=...); if training ended before, raise max_epochs or the "
+                "trainer's patience."
             )
         model = copy.copy(self)
         model.network_ = copy.deepcopy(self.network_)
@@ -160,7 +162,8 @@ class BaseGenerativeModel(
     def count_layers(self, X):
         """How many latent layers a fit on X would give; raises ValueError where `fit` would."""
         self._validate_params()
-        with fork_rng(0):
+        with fork_rng(0), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `fit` will tell
             return self._build_network(X, data_kind(X)).n_layers
 
     def score_samples(self, X, *, n_importance_samples=1):
@@ -241,6 +244,9 @@ class BaseGenerativeModel(
         """
         return Noise([self.seed_, 5, *other], resolve_device(self.device), shared=True)
 
+    def _learning_rate_for(self, X):
+        return self.learning_rate
+
     def _objective_for(self, network):
         """What training minimises."""
         return ELBO(free_bits=0.0)
@@ -248,6 +254,7 @@ class BaseGenerativeModel(
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
         check_is_fitted(self)
+        check_count("n_samples", n_samples)
         noise = Noise(draw_seed(random_state))
         with torch.inference_mode():
             return to_array(self.network_.sample(n_samples, noise), self.input_shape_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -43,8 +43,10 @@ class Glow(BaseFlow):
         and 256 units for "flat" (32 below 400 rows).
     n_hidden_layers : int, default=2
         Hidden layers in the couplings.
-    trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
-        As in `HVAE`, but that the learning rate is 2e-3.
+    learning_rate : float or "auto", default="auto"
+        "auto" is 2e-3 for "conv" and 5e-4 for "flat", whose units die at larger ones.
+    trainer, max_epochs, batch_size, device, random_state, verbose
+        As in `HVAE`.
 
     See Also
     --------
@@ -80,6 +82,7 @@ class Glow(BaseFlow):
         "n_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_hidden_layers": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -94,7 +97,7 @@ class Glow(BaseFlow):
         trainer=None,
         max_epochs="auto",
         batch_size=128,
-        learning_rate=2e-3,
+        learning_rate="auto",
         device="auto",
         random_state=None,
         verbose=0,
@@ -116,18 +119,28 @@ class Glow(BaseFlow):
     def _build_network(self, X, kind):
         shape = row_shape(X.shape[1:])
         continuous = continuous_coordinates(X, kind)
+        if self._chosen_network(shape) == "flat":
+            return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
         divisor = self.patch**self.n_levels
-        divisible = len(shape) == 3 and all(side % divisor == 0 for side in shape[1:])
-        colour = len(shape) == 3 and shape[0] > 1
-        if self.network == "conv" and not divisible:
+        if len(shape) != 3 or any(side % divisor for side in shape[1:]):
             raise ValueError(
                 f"network='conv' squeezes images {self.n_levels} times by {self.patch}, so their "
                 f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        if self.network == "conv" or (self.network == "auto" and colour and divisible):
-            return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
-        return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
+        return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
+
+    def _chosen_network(self, shape):
+        if self.network != "auto":
+            return self.network
+        divisor = self.patch**self.n_levels
+        colour = len(shape) == 3 and shape[0] > 1
+        return "conv" if colour and not any(side % divisor for side in shape[1:]) else "flat"
+
+    def _learning_rate_for(self, X):
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return 2e-3 if self._chosen_network(row_shape(X.shape[1:])) == "conv" else 5e-4
 
     def _multi_scale(self, shape):
         width = 32 if self.width == "auto" else self.width

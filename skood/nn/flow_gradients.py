@@ -1,12 +1,14 @@
 """Gradients of single rows with respect to the parameters of some layers of flows, in closed form.
 
 Each function gets the layer, its inputs x, and the gradients with respect to its outputs y and
-log-determinants, row by row; it returns the gradient of each parameter, shape (n, *parameter).
+log-determinants, row by row; it returns the gradient of each parameter, shape (n, *parameter), or
+the `Factors` of a matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +16,25 @@ from torch import Tensor
 
 from skood.nn.flows import ActNorm, InvertibleConvolution, Whiten
 
-__all__ = ["CLOSED_FORMS"]
+__all__ = ["CLOSED_FORMS", "Factors"]
 
 
-def _act_norm(layer: ActNorm, x: Tensor, g: Tensor, g_log_det: Tensor) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Factors:
+    """The gradient is the product left' right, (n, positions, n_out) and (n, positions, n_in).
+
+    ``mask`` is 0 where elements of the matrix are not used, shape (n_out, n_in).
+    """
+
+    left: Tensor
+    right: Tensor
+    mask: Tensor
+
+
+_Gradients = dict[str, Tensor | Factors]
+
+
+def _act_norm(layer: ActNorm, x: Tensor, g: Tensor, g_log_det: Tensor) -> _Gradients:
     with torch.no_grad():
         y, _ = layer(x)
     g, y = _positions(g), _positions(y)
@@ -28,7 +45,7 @@ def _act_norm(layer: ActNorm, x: Tensor, g: Tensor, g_log_det: Tensor) -> dict[s
     }
 
 
-def _whiten(layer: Whiten, x: Tensor, g: Tensor, g_log_det: Tensor) -> dict[str, Tensor]:
+def _whiten(layer: Whiten, x: Tensor, g: Tensor, g_log_det: Tensor) -> _Gradients:
     with torch.no_grad():
         y, _ = layer(x)
     g, y = _positions(g), _positions(y)
@@ -42,16 +59,17 @@ def _whiten(layer: Whiten, x: Tensor, g: Tensor, g_log_det: Tensor) -> dict[str,
 
 def _convolution(
     layer: InvertibleConvolution, x: Tensor, g: Tensor, g_log_det: Tensor
-) -> dict[str, Tensor]:
+) -> _Gradients:
     with torch.no_grad():
         lower, upper = layer.factors()
     x = _positions(x)
     g_lower = layer.permutation.mT @ _positions(g)
-    g_upper = (lower.mT @ g_lower) @ x.mT
-    diagonal = g_upper.diagonal(dim1=1, dim2=2) * layer.sign * layer.log_diagonal.detach().exp()
+    g_upper = lower.mT @ g_lower
+    diagonal = (g_upper * x).sum(2) * layer.sign * layer.log_diagonal.detach().exp()
+    ones = torch.ones_like(lower)
     return {
-        "lower": (g_lower @ (upper @ x).mT).tril(-1),
-        "upper": g_upper.triu(1),
+        "lower": Factors(g_lower.mT, (upper @ x).mT, ones.tril(-1)),
+        "upper": Factors(g_upper.mT, x.mT, ones.triu(1)),
         "log_diagonal": diagonal + g_log_det[:, None] * x.shape[2],
     }
 
@@ -61,7 +79,7 @@ def _positions(x: Tensor) -> Tensor:
     return x.flatten(2) if x.ndim > 2 else x[:, :, None]
 
 
-CLOSED_FORMS: dict[type, Callable[[Any, Tensor, Tensor, Tensor], dict[str, Tensor]]] = {
+CLOSED_FORMS: dict[type, Callable[[Any, Tensor, Tensor, Tensor], _Gradients]] = {
     ActNorm: _act_norm,
     InvertibleConvolution: _convolution,
     Whiten: _whiten,

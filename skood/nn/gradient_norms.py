@@ -203,8 +203,7 @@ def _gradients(
             continue
         pieces = in_closed_form if how == "closed form" else by_func
         size = sum(call.size(module, how) for call in usable) * group_size
-        if how == "func":
-            size += sum(module.get_parameter(o).numel() for o in own.values())
+        size += sum(module.get_parameter(o).numel() for o in own.values())
         step = max(1, _LARGEST_PIECE // max(1, size))
         for start in range(0, n_groups, step):
             groups = slice(start, min(n_groups, start + step))

@@ -35,12 +35,12 @@ class Call:
         ]
 
     def size(self, module: nn.Module, how: str) -> int:
-        """Numbers that a row needs."""
+        """Numbers that a row needs, besides the gradients of the parameters."""
         outputs = sum(y[0].numel() for y in self.outputs)
         inputs = sum(self.inputs[i][0].numel() for i in self.rows(len(self.outputs[0])))
         if how == "closed form" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             area = math.prod(cast("tuple[int, int]", module.kernel_size))
-            return area * max(inputs, outputs) + module.weight.numel()
+            return area * max(inputs, outputs)
         return inputs + outputs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from skood.nn.autoregressive import MaskedLinear
 from skood.nn.blocks import Linear
-from skood.nn.flow_gradients import CLOSED_FORMS
+from skood.nn.flow_gradients import CLOSED_FORMS, Factors
 from skood.nn.layer_calls import Call
 
 __all__ = [
@@ -133,14 +133,33 @@ def in_closed_form(
     if type(module) in CLOSED_FORMS:
         formula = CLOSED_FORMS[type(module)]
         found = [formula(module, c.inputs[0][rows], *[g[rows] for g in c.gradients]) for c in calls]
-        return {name: _summed([each[name] for each in found], n_groups) for name in names}
+        return {name: _joined([each[name] for each in found], n_groups) for name in names}
     return _by_products(module, calls, names, rows, n_groups)
 
 
-def _summed(gradients: list[Tensor], n_groups: int) -> Explicit:
-    """Over the rows of each group, and over calls."""
+def _joined(gradients: list[Any], n_groups: int) -> Gradients:
+    """The sum over the rows of each group, and over calls."""
+    if isinstance(gradients[0], Factors):
+        left, right = [each.left for each in gradients], [each.right for each in gradients]
+        return _products(left, right, n_groups, _as_it_is, gradients[0].mask)
     rows = torch.stack(gradients).sum(0)
     return Explicit(rows.reshape(n_groups, -1, *rows.shape[1:]).sum(1))
+
+
+def _as_it_is(matrix: Tensor) -> Tensor:
+    return matrix
+
+
+def _products(
+    g: Sequence[Tensor],
+    a: Sequence[Tensor],
+    n_groups: int,
+    arrange: Callable[[Tensor], Tensor],
+    mask: Tensor | None,
+) -> Products:
+    factors = _in_groups(g, n_groups), _in_groups(a, n_groups)
+    single = factors[0].shape[1] == 1 and arrange is _as_it_is
+    return (OuterProducts if single else Products)(*factors, arrange, mask)
 
 
 def _by_products(
@@ -155,10 +174,8 @@ def _by_products(
         pieces["bias"] = Explicit(_in_groups(each, n_groups).sum(1))
     if "weight" in names:
         left, right, arrange = _factors(module, a, g)
-        factors = _in_groups(left, n_groups), _in_groups(right, n_groups)
-        single = factors[0].shape[1] == 1 and isinstance(module, nn.Linear)
         mask = module.mask if isinstance(module, MaskedLinear) else None
-        pieces["weight"] = (OuterProducts if single else Products)(*factors, arrange, mask)
+        pieces["weight"] = _products(left, right, n_groups, arrange, mask)
     return pieces
 
 
@@ -176,7 +193,7 @@ def _factors(
 ) -> tuple[list[Tensor], list[Tensor], _Arrange]:
     """For each call the factors of the weight's gradient, each (rows, positions, ...)."""
     if isinstance(module, nn.Linear):
-        return g, a, lambda matrix: matrix
+        return g, a, _as_it_is
     convolution = cast(nn.Conv2d, module)
     shape = convolution.weight.shape
     if isinstance(module, nn.ConvTranspose2d):

@@ -23,6 +23,8 @@ __all__ = [
 _Floats = NDArray[np.float64]
 
 _N_FOLDS = 5
+# Standard deviations: a norm of zero is rare, but how far out its logarithm is has no meaning.
+_ZERO = -4.0
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ class LogNorms:
     Attributes
     ----------
     used : ndarray of shape (n_layers,), bool
-        False for dead layers, which are left out: those whose norm is zero for more than one row in
-        a hundred, or always the same.
+        False for dead layers, which are left out: those whose norm is zero for more than half of
+        the rows, or always the same.
     floor, mean, std : ndarray of shape (n_used,)
-        Smallest squared norm that is told from zero; mean and standard deviation of the logarithm.
+        Smallest squared norm that is told from zero; mean and standard deviation of the logarithm
+        of norms that are not zero.
     precision : ndarray of shape (n_used, n_used)
         Inverse of the covariance of the standardised logarithms, shrunk (Ledoit & Wolf 2004).
     rarity : dict from str to Rarity
@@ -93,7 +96,7 @@ class LogNorms:
         ValueError
             If all layers are dead.
         """
-        used = (squared_norms > 0).mean(axis=0) >= 0.99
+        used = (squared_norms > 0).mean(axis=0) >= 0.5
         used &= (np.ptp(squared_norms, axis=0) > 0) | (len(squared_norms) == 1)
         if not used.any():
             raise ValueError(
@@ -101,35 +104,44 @@ class LogNorms:
                 "Train the model, or give rows that are not all the same."
             )
         alive = squared_norms[:, used]
-        floor = np.maximum(1e-10 * np.median(alive, axis=0), np.finfo(float).tiny)
-        logs = np.log(np.maximum(alive, floor))
-        n, everything = len(logs), cls(used, floor, *_moments(logs), {})
+        # Below any norm that is not zero.
+        floor = np.maximum(1e-20 * np.median(alive, axis=0), np.finfo(float).tiny)
+        n, everything = len(alive), cls(used, floor, *_moments(alive, floor), {})
         scores = {name: np.empty(n) for name in _MOST_SIGNIFICANT}
         n_folds = min(_N_FOLDS, n)
         for fold in range(n_folds):
             new = np.arange(n) % n_folds == fold
-            others = cls(used, floor, *_moments(logs[~new]), {}) if n > 1 else everything
+            others = cls(used, floor, *_moments(alive[~new], floor), {}) if n > 1 else everything
             for name, values in scores.items():
                 values[new] = COMBINATIONS[name](squared_norms[new], others)
         rarity = {name: Rarity.fit(values) for name, values in scores.items()}
         return replace(everything, rarity=rarity)
 
     def standardise(self, squared_norms: _Floats) -> _Floats:
-        """Logarithms in standard deviations from their means, shape (n, n_used)."""
+        """Logarithms in standard deviations from their means, shape (n, n_used).
+
+        A norm of zero, that of a row for which a layer is switched off, is four below.
+        """
         # Rows in one piece: sums over columns add up in another order otherwise.
         squared_norms = np.ascontiguousarray(squared_norms[:, self.used])
-        return (np.log(np.maximum(squared_norms, self.floor)) - self.mean) / self.std
+        return _standardised(squared_norms, self.floor, self.mean, self.std)
 
 
-def _moments(logs: _Floats) -> tuple[_Floats, _Floats, _Floats]:
-    """Mean, standard deviation and precision of `LogNorms`, from logarithms (n, n_used)."""
-    mean = logs.mean(axis=0)
-    if len(logs) == 1:
-        return mean, np.ones_like(mean), np.eye(len(mean))
-    std = logs.std(axis=0, ddof=1)
+def _standardised(squared_norms: _Floats, floor: _Floats, mean: _Floats, std: _Floats) -> _Floats:
+    z = (np.log(np.maximum(squared_norms, floor)) - mean) / std
+    return np.where(squared_norms > floor, z, _ZERO)
+
+
+def _moments(squared_norms: _Floats, floor: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+    """Mean, standard deviation and precision of `LogNorms`, from rows (n, n_used)."""
+    logs = np.ma.masked_array(np.log(np.maximum(squared_norms, floor)), squared_norms <= floor)
+    mean = logs.mean(axis=0).filled(0.0)
+    std = logs.std(axis=0, ddof=1).filled(0.0) if len(logs) > 1 else np.zeros_like(mean)
     std = np.where(std > 0, std, 1.0)  # where a few rows are the same
-    covariance = LedoitWolf(assume_centered=True).fit((logs - mean) / std)
-    return mean, std, covariance.precision_
+    z = _standardised(squared_norms, floor, mean, std)
+    if len(z) == 1:
+        return mean, std, np.eye(len(mean))
+    return mean, std, LedoitWolf(assume_centered=True).fit(z).precision_
 
 
 def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:

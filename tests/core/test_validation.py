@@ -133,7 +133,8 @@ def test_the_axis_of_channels_is_found_and_the_last_one_is_preferred(shape, axis
 @pytest.mark.parametrize(
     "X, kind",
     [
-        (np.zeros((2, 3, 3), np.uint8), "bytes"),
+        (np.full((2, 3, 3), 2, np.uint8), "bytes"),
+        (np.ones((2, 3, 3), np.uint8), "unit"),
         (np.zeros((2, 3, 3)), "unit"),
         (np.full((2, 3, 3), 1.01), "real"),
         (np.full((2, 3, 3), -0.01), "real"),

@@ -107,6 +107,7 @@ def test_groups_of_one_row_score_as_rows(frozen_column_model):
     np.testing.assert_array_equal(detector.group_p_values(X, 1), detector.p_values(X))
 
 
+@pytest.mark.filterwarnings("ignore:.* calibration groups are too few")
 def test_p_values_of_groups_refer_to_groups_of_calibration_rows(frozen_column_model):
     detector = frozen(Likelihood(), frozen_column_model).fit(numbered(43))
     means = -detector.calibration_statistics_[:40].reshape(10, 4).mean(1)

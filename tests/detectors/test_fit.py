@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from skood import (
     BIVA,
     HVAE,
+    GradientNorm,
     HierarchicalLLR,
     InterruptedFitWarning,
     LadderVAE,
@@ -21,6 +22,7 @@ from skood import (
     Trainer,
     Typicality,
 )
+from skood.calibration import CalibrationWarning
 from skood.testing import easy_images, small
 
 # Networks here are trained for two epochs: no layer has learned anything yet.
@@ -286,3 +288,63 @@ def test_ctrl_c_while_the_threshold_is_being_set_keeps_the_trained_model(monkeyp
     assert detector.model_.score_samples(easy_images(3)).shape == (3,)
     with pytest.raises(AttributeError, match="not fitted"):
         _ = detector.offset_
+
+
+# --------------------------------------------------------------------------------- when a fit fails
+
+
+def test_a_refit_that_fails_after_training_changes_nothing(images):
+    detector = small(Likelihood, random_state=0).fit(images)
+    before, offset = detector.score_samples(images[:5]), detector.offset_
+    network = detector.model_.network_
+
+    def fail(X):
+        raise ValueError("no threshold")
+
+    detector._statistic, statistic = fail, detector._statistic
+    with pytest.raises(ValueError, match="no threshold"):
+        detector.fit(images[::2])
+    detector._statistic = statistic
+    assert detector.model_.network_ is network and detector.offset_ == offset
+    np.testing.assert_array_equal(detector.score_samples(images[:5]), before)
+
+
+def test_nothing_of_the_fit_before_is_left_after_ctrl_c_during_the_threshold(images):
+    detector = small(Likelihood, random_state=0).fit(images)
+
+    def interrupt(X):
+        raise KeyboardInterrupt
+
+    detector._statistic = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(images[::2])
+    del detector._statistic
+    with pytest.raises(NotFittedError):
+        detector.predict(images[:5])
+    frozen(detector, detector.model_).fit(images)  # what was trained can be used
+
+
+def test_no_row_left_to_train_on_names_the_parameter(images):
+    with pytest.raises(ValueError, match=r"calibration_fraction=0.999 leaves none of the \d+ rows"):
+        small(Likelihood, calibration_fraction=0.999).fit(images)
+
+
+@pytest.mark.parametrize("detector", [Likelihood, GradientNorm])
+def test_a_frozen_model_of_another_table_names_both_widths(detector):
+    model = small(HVAE).fit(numbered(40))
+    with pytest.raises(ValueError, match="X has 3 features, but HVAE is expecting 2"):
+        detector(FrozenEstimator(model)).fit(np.ones((30, 3)))
+
+
+def test_a_detector_that_tells_nothing_apart_warns(images):
+    detector = small(Likelihood, random_state=0)
+    detector._statistic = lambda X: np.ones(len(X))
+    with pytest.warns(CalibrationWarning, match="the same score -1.*tells nothing apart"):
+        detector.fit(images)
+
+
+def test_too_few_calibration_groups_for_fpr_warn(images):
+    detector = small(Typicality, calibration_fraction=0.5, random_state=0).fit(images)
+    n_groups = len(detector.calibration_statistics_) // 6
+    with pytest.warns(CalibrationWarning, match=f"{n_groups} calibration groups are too few"):
+        detector.group_p_values(images[:12], 6)

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from skood import HVAE, MAF, Glow, GradientNorm, SeReMAF, SeReVAE
-from skood.calibration import false_positive_rate_interval
+from skood.calibration import CalibrationWarning, false_positive_rate_interval
 from skood.core.batches import to_tensor
 from skood.detectors import _layer_norms
 from skood.detectors._layer_norms import LayerNorms
@@ -431,3 +431,32 @@ def test_repeatability_is_that_of_reference_rows(trained_glow, monkeypatch):
     detect(trained_glow)
     order = np.random.default_rng([0, 0]).permutation(len(NORMAL))
     np.testing.assert_array_equal(seen[0], NORMAL[order][: len(NORMAL) // 2])
+
+
+@pytest.mark.parametrize("group_size", [0, -1, 1.5, "2", 7])
+def test_squared_norms_refuse_groups_that_do_not_divide_the_rows(group_size, models):
+    with pytest.raises(ValueError, match=f"group_size must be .* got {group_size!r}"):
+        detect(*models["maf"]).squared_norms(TABLE[:20], group_size)
+
+
+def test_a_group_size_of_numpy_is_one(models):
+    model, X = models["maf"]
+    detector = detect(model, X, group_size=np.int64(2))
+    expected = detect(model, X, group_size=2)
+    for size in (2, np.int64(2)):
+        found = detector.group_p_values(X[:20], size)
+        np.testing.assert_array_equal(found, expected.group_p_values(X[:20], 2))
+
+
+def test_a_fit_leaves_nothing_of_the_one_before(models):
+    model, X = models["maf"]
+    detector = detect(model, X, group_size=2)
+    assert hasattr(detector, "repeatability_") and hasattr(detector, "calibration_group_scores_")
+    detector.set_params(target="log_likelihood", group_size=1).fit(X)
+    assert not hasattr(detector, "repeatability_")
+    assert not hasattr(detector, "calibration_group_scores_")
+
+
+def test_too_few_groups_for_fpr_warn_at_the_fit(models):
+    with pytest.warns(CalibrationWarning, match="calibration groups are too few for fpr=0.05"):
+        detect(*models["maf"], group_size=10)

@@ -237,3 +237,12 @@ def test_the_number_of_layers_is_known_before_the_fit():
 def test_an_objective_that_is_a_class_is_refused():
     with pytest.raises(ValueError, match=r"got the class. Write ELBO\(\)"):
         small(HVAE, objective=ELBO).fit(easy_images(20))
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, None, "a"])
+def test_a_number_of_samples_that_is_none_is_named(n_samples):
+    model = small(HVAE).fit(easy_images(30))
+    with pytest.raises(
+        ValueError, match=f"n_samples must be a positive integer; got {n_samples!r}"
+    ):
+        model.sample(n_samples)

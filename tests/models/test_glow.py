@@ -220,3 +220,31 @@ def test_couplings_learn_a_parabola_which_no_linear_flow_can():
     model = glow(n_steps=4, width=32, max_epochs=60, learning_rate=3e-3).fit(X[:600])
     gaussian = stats.multivariate_normal(X[:600].mean(0), np.cov(X[:600].T)).logpdf(X[600:])
     assert model.score(X[600:]) > gaussian.mean() + 0.7
+
+
+@pytest.mark.parametrize(
+    "layout, network, rate",
+    [
+        ("grey bytes", "auto", 5e-4),
+        ("grey bytes", "conv", 2e-3),
+        ("colour bytes, channels last", "auto", 2e-3),
+        ("colour bytes, channels last", "flat", 5e-4),
+    ],
+)
+def test_the_learning_rate_is_that_of_the_network(layout, network, rate):
+    X = image_layouts(30)[layout]
+    auto, same, other = (
+        Glow(network, n_steps=1, width=4, max_epochs=1, learning_rate=r, random_state=0).fit(X)
+        for r in ("auto", rate, 1e-3)
+    )
+    np.testing.assert_array_equal(auto.score_samples(X), same.score_samples(X))
+    assert (other.score_samples(X) != same.score_samples(X)).any()
+
+
+def test_rows_sorted_by_class_do_not_all_start_from_one_class():
+    """The first batch normalises: it is drawn from all rows."""
+    X = np.repeat([[-3.0, 1.0], [5.0, 1.5]], 300, axis=0)
+    X += np.random.default_rng(0).normal(size=X.shape)
+    model = Glow(n_steps=1, learning_rate=1e-9, max_epochs=1, batch_size=100, random_state=0)
+    z = model.fit(X).transform(X)
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.5)

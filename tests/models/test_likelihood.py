@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from skood import HVAE, Trainer
+from skood import HVAE, MAF, Trainer
 from skood.nn.likelihoods import (
     Bernoulli,
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
     Gaussian,
 )
+from skood.testing import easy_images, small
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(60, 5))
@@ -77,3 +78,38 @@ def test_any_likelihood_can_be_asked_for_and_draws_on_the_scale_of_the_data(X, l
 def test_a_likelihood_that_does_not_fit_is_refused_with_a_remedy(X, likelihood, message):
     with pytest.raises(ValueError, match=message):
         hvae(likelihood).fit(X)
+
+
+@pytest.mark.parametrize("model", [HVAE, MAF])
+def test_a_single_huge_value_in_a_column_warns(model):
+    X = np.random.default_rng(0).normal(size=(500, 3))
+    X[7, 2] = 9999
+    with pytest.warns(UserWarning, match="Column 2 of X holds values such as 9999, .* look all"):
+        small(model).fit(X)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.arange(500) == 3,
+        np.linspace(-1, 1, 500) ** 3,
+        np.random.default_rng(1).lognormal(size=500),
+        np.zeros(500),
+    ],
+    ids=["rare", "dense in the middle", "long tail", "constant"],
+)
+def test_ordinary_columns_do_not_warn(column, recwarn):
+    X = np.random.default_rng(0).normal(size=(500, 3))
+    X[:, 1] = column
+    small(MAF).fit(X)
+    assert not [w for w in recwarn if "look all alike" in str(w.message)]
+
+
+def test_bytes_that_are_but_0_and_1_are_black_and_white():
+    masks = (easy_images(60) > 100).astype(np.uint8)
+    model = small(HVAE, random_state=0)
+    scores = model.fit(masks).score_samples(masks)
+    np.testing.assert_array_equal(scores, model.fit(masks.astype(float)).score_samples(masks))
+    assert len(np.unique(scores)) > 1
+    with pytest.raises(ValueError, match=r"pixels in \[0, 1\]"):
+        model.score_samples(masks * 255)

@@ -14,7 +14,9 @@ from skood.core.batches import to_tensor
 from skood.core.noise import Noise, fork_rng
 from skood.core.validation import data_kind
 from skood.models._glow import Glow
+from skood.models._maf import MAF
 from skood.nn import blocks, gradient_norms
+from skood.nn.autoregressive import MaskedLinear
 from skood.nn.gradient_norms import (
     numbers_per_row,
     plan_gradients,
@@ -30,6 +32,8 @@ MODELS = {
     "Glow of maps": (Glow("conv", n_steps=2, width=5), IMAGES),
     "Glow of flat images": (Glow("flat", n_steps=2, width=5), IMAGES),
     "Glow of a table": (Glow(n_steps=2, width=5), TABLE),
+    "MAF of a table": (MAF(n_transforms=2, width=6), TABLE),
+    "MAF of images": (MAF("spline", n_transforms=1, width=6), IMAGES),
     "HVAE of patches": (HVAE((3, 2, 2), width=8), IMAGES),
     "HVAE of a table": (HVAE((3, 2), width=8), TABLE),
     "HVAE with weight norm": (HVAE((3, 2), network="resnet", width=8), IMAGES),
@@ -181,10 +185,13 @@ def small(network, *shape):
         return case(network(), x, sum_of_squares)
 
 
+MASK = torch.ones(3, 4).tril().bool()
 LAYERS = {
     "linear": (lambda: nn.Linear(4, 3), (4,)),
     "linear without bias": (lambda: nn.Linear(4, 3, bias=False), (4,)),
     "our linear": (lambda: blocks.Linear(4, 3), (4,)),
+    "masked linear": (lambda: MaskedLinear(MASK), (4,)),
+    "masked linear on positions": (lambda: MaskedLinear(MASK), (2, 5, 4)),
     "linear on positions": (lambda: nn.Linear(4, 3), (2, 5, 4)),
     "wide linear on positions": (lambda: nn.Linear(40, 30), (2, 40)),
     "1x1": (lambda: nn.Conv2d(3, 4, 1), (3, 4, 4)),
