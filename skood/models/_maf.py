@@ -29,7 +29,7 @@ class MAF(BaseFlow):
     univariate : {"affine", "spline"}, default="affine"
         What happens to a value given those before it: scale and shift
         (Papamakarios et al. 2017), or a rational-quadratic spline (Durkan et al. 2019), which can
-        tell several modes apart and needs twelve times as many parameters.
+        tell several modes apart and takes 23 numbers for each value instead of 2.
     n_transforms : int, default=5
         Autoregressive transforms, one after the other.
     width : int or "auto", default="auto"

@@ -88,9 +88,10 @@ class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
     The paper leaves open in which order a transform takes the latents (here the top first, as they
     are generated), and how its couplings alternate. Departures: two couplings of eight bins on
     [-5, 5] in place of five with 32 on [-20, 20]; the first value of a MADE layer sees z too
-    (by its appendix 9.2 it would not); perceptrons for p(u), in place of a residual network;
-    pixels are standardised, not taken to logits; orders are not random; and there is no phase
-    without latents, no batch normalisation, no dropout and no weight decay. Its sizes for CIFAR-10:
+    (by its appendix 9.2 it would not), and z is cut at 5 in size there; perceptrons for p(u), in
+    place of a residual network; pixels are standardised, not taken to logits; orders are not
+    random; and there is no phase without latents, no batch normalisation, no dropout and no weight
+    decay. Its sizes for CIFAR-10:
     ``SeReMAF((40,) * 5, width=1024, batch_size=512, max_epochs=1500)``.
 
     Examples

@@ -31,8 +31,9 @@ _ZERO = -4.0
 class Rarity:
     """-log of the part of normal rows that score at least as high, nats; never negative.
 
-    As counted up to the 90 % quantile, with straight lines between scores, and above it with an
-    exponential tail: rows beyond all normal ones still differ from one another.
+    As counted up to the 90 % quantile (of fewer than 20, the last but one), with straight lines
+    between scores, and above it with an exponential tail: rows beyond all normal ones still differ
+    from one another.
 
     Attributes
     ----------
