@@ -3,7 +3,7 @@ How little training does it take?
 =================================
 
 Very little, on an easy pair: a flow tells digits from photographs after a single epoch, and less
-well after forty than after ten, although it is a better model of photographs all the while.
+well after forty than after five, although it is a better model of photographs all the while.
 
 After Montazeran et al., on layer-wise gradient norms of immature models, section 4.
 Runs in less than a minute on two CPU cores, prints a table and saves ``immature.png``.
@@ -27,16 +27,18 @@ digits = np.random.default_rng(0).permutation(load_digit_images(16))[: len(X_tes
 
 # %%
 # One training, of which the trainer keeps snapshots. ``patience=None``: no early stopping. The flow
-# is smaller than the default, to be fast. An epoch is only about ten steps here.
+# is smaller than the default, to be fast. An epoch is only about ten steps here, so the learning
+# rate is larger, for a better model: 5.46 bits per pixel in the end instead of 6.09.
 #
 # Two lengths of training were tried, 40 and 100 epochs. The longer, too slow for an example, ended
 # with AUROC 0.950 for the likelihood of rows, worse than here; `GradientNorm` had other defaults
-# then, and 0.740.
+# then, and 0.740. At the default learning rate all scores reach 1.000 after 5 epochs and stay there.
 
 epochs = (1, 2, 5, 10, 20, 40)
 model = Glow(
     n_steps=4,
     width=64,
+    learning_rate=2e-3,
     max_epochs=epochs[-1],
     trainer=Trainer(patience=None, snapshot_epochs=epochs),
     random_state=0,
@@ -75,12 +77,11 @@ for i, metric in enumerate(("AUROC", "overlap")):
         print(f"{f'{metric}, {name}':<40}" + "".join(f"{pair[i]:>7.3f}" for pair in numbers))
 
 # %%
-# The likelihood is at its best after 2 epochs, when the model has hardly begun, and gradient norms
-# of rows after 10, far from the end. After 40 the model is much better, 5.35 instead of 7.44 bits
-# per pixel, and every detector is worse than at its best. This is what the paper reports of simple
-# normal data, and of the likelihood in general, though here complex images are the normal ones.
-# Nobody knows the best epoch without strange examples: gradient norms of rows do not even change
-# steadily.
+# Rows are told apart after a single epoch, when the model has hardly begun, and best after 5 or 10.
+# After 40 the model is much better, 5.46 instead of 7.17 bits per pixel, and every detector is
+# worse than at its best. This is what the paper reports of simple normal data, and of the
+# likelihood in general, though here complex images are the normal ones. Nobody knows the best epoch
+# without strange examples: neither score changes steadily.
 #
 # The overlap shows the loss more plainly than AUROC does. A reason for it can be seen in normal
 # rows alone: a flow that has learned much has learned the noise that is added to pixels too, and
