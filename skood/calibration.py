@@ -43,7 +43,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class CalibrationWarning(UserWarning):
-    """There are too few calibration rows for the false positive rate that was asked for."""
+    """Calibration rows are too few for the false positive rate asked for, or all score the same."""
 
 
 def threshold(calibration_scores: ArrayLike, fpr: float) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-__all__ = ["check_rows", "check_scale", "data_kind", "draw_seed", "keep_fitted"]
+__all__ = ["check_group_size", "check_rows", "check_scale", "data_kind", "draw_seed", "keep_fitted"]
 
 _CHANNELS = (1, 3, 4)
 
@@ -137,6 +137,16 @@ def check_scale(estimator: Any, X: NDArray[Any], kind: str) -> None:
             f"{X.min():.4g} to {X.max():.4g}. Scale X as the training data were, for instance "
             "X / 255 for 8-bit images."
         )
+
+
+def check_group_size(group_size: Any, n_rows: int) -> int:
+    """``group_size`` as an int; ValueError if it does not divide the number of rows."""
+    if not isinstance(group_size, numbers.Integral) or group_size < 1 or n_rows % group_size:
+        raise ValueError(
+            f"group_size must be a positive integer that divides the {n_rows} rows of X; "
+            f"got {group_size!r}. Cut X to a multiple."
+        )
+    return int(group_size)
 
 
 def draw_seed(random_state: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,17 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skood.calibration import (
-    CalibrationWarning,
-    chunk,
-    p_values,
-    threshold,
-    warn_if_few,
-)
-from skood.core.validation import check_rows, draw_seed, keep_fitted
+from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.core.validation import check_group_size, check_rows, draw_seed, keep_fitted
 from skood.models import HVAE
 
-__all__ = ["BaseDetector", "check_group_size"]
+__all__ = ["BaseDetector"]
 
 _OF_X = {"input_shape_", "n_features_in_", "feature_names_in_"}
 _NOT_SCORING = {"model", "fpr", "calibration_fraction", "memory", "random_state"}
@@ -88,7 +82,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         Warns
         -----
         CalibrationWarning
-            If there are too few rows to promise ``fpr``.
+            If there are too few rows to promise ``fpr``, or if all have the same score.
         """
         with keep_fitted(self):
             self._validate_params()
@@ -108,6 +102,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             self._calibrate(X)
         except Exception:
             if "calibration_scores_" in before:
+                vars(self).clear()
                 vars(self).update(before)
             raise
         return self
@@ -311,16 +306,6 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         return self.model_.score(X)
-
-
-def check_group_size(group_size, n_rows):
-    """``group_size`` as an int; ValueError if it does not divide the number of rows."""
-    if not isinstance(group_size, Integral) or group_size < 1 or n_rows % group_size:
-        raise ValueError(
-            f"group_size must be a positive integer that divides the {n_rows} rows of X; "
-            f"got {group_size!r}. Cut X to a multiple."
-        )
-    return int(group_size)
 
 
 def _fit(model, X):

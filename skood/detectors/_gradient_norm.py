@@ -9,8 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skood.calibration import warn_if_few
-from skood.core.validation import check_rows
-from skood.detectors._base import BaseDetector, check_group_size
+from skood.core.validation import check_group_size, check_rows
+from skood.detectors._base import BaseDetector
 from skood.detectors._layer_norms import LayerNorms
 from skood.models import Glow
 from skood.scores.gradient_norms import COMBINATIONS, LogNorms

@@ -245,6 +245,7 @@ class BaseGenerativeModel(
         return Noise([self.seed_, 5, *other], resolve_device(self.device), shared=True)
 
     def _learning_rate_for(self, X):
+        """The rate that training starts with."""
         return self.learning_rate
 
     def _objective_for(self, network):

@@ -123,8 +123,8 @@ class Glow(BaseFlow):
         continuous = continuous_coordinates(X, kind)
         if self._chosen_network(shape) == "flat":
             return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
-        divisor = self.patch**self.n_levels
-        if len(shape) != 3 or any(side % divisor for side in shape[1:]):
+        if not self._can_squeeze(shape):
+            divisor = self.patch**self.n_levels
             raise ValueError(
                 f"network='conv' squeezes images {self.n_levels} times by {self.patch}, so their "
                 f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
@@ -135,9 +135,11 @@ class Glow(BaseFlow):
     def _chosen_network(self, shape):
         if self.network != "auto":
             return self.network
+        return "conv" if shape[0] > 1 and self._can_squeeze(shape) else "flat"
+
+    def _can_squeeze(self, shape):
         divisor = self.patch**self.n_levels
-        colour = len(shape) == 3 and shape[0] > 1
-        return "conv" if colour and not any(side % divisor for side in shape[1:]) else "flat"
+        return len(shape) == 3 and all(side % divisor == 0 for side in shape[1:])
 
     def _learning_rate_for(self, X):
         if self.learning_rate != "auto":

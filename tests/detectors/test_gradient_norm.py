@@ -460,3 +460,14 @@ def test_a_fit_leaves_nothing_of_the_one_before(models):
 def test_too_few_groups_for_fpr_warn_at_the_fit(models):
     with pytest.warns(CalibrationWarning, match="calibration groups are too few for fpr=0.05"):
         detect(*models["maf"], group_size=10)
+
+
+def test_a_refit_that_fails_leaves_no_attribute_of_its_own(models):
+    model, X = models["maf"]
+    detector = detect(model, X, target="log_likelihood")
+    before, scores = set(vars(detector)), detector.score_samples(X)
+    with pytest.raises(ValueError, match="None of the .* layers"):
+        detector.set_params(target="auto").fit(np.ones((60, 4)))
+    assert set(vars(detector)) == before
+    scored = detector.set_params(target="log_likelihood").score_samples(X)
+    np.testing.assert_array_equal(scored, scores)
