@@ -466,7 +466,7 @@ def test_a_refit_that_fails_leaves_no_attribute_of_its_own(models):
     model, X = models["maf"]
     detector = detect(model, X, target="log_likelihood")
     before, scores = set(vars(detector)), detector.score_samples(X)
-    with pytest.raises(ValueError, match="None of the .* layers"):
+    with pytest.raises(ValueError, match=r"None of the .* layers"):
         detector.set_params(target="auto").fit(np.ones((60, 4)))
     assert set(vars(detector)) == before
     scored = detector.set_params(target="log_likelihood").score_samples(X)
