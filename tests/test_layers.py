@@ -10,7 +10,8 @@ import skood
 ROOT = Path(skood.__file__).parent
 LAYERS = (
     {"core"},
-    {"nn", "objectives", "scores", "calibration", "metrics", "datasets"},
+    {"nn", "objectives", "scores", "calibration", "metrics", "datasets", "training"},
+    {"gradients"},
     {"models"},
     {"detectors"},
     {"benchmark", "plotting", "testing"},
@@ -51,8 +52,8 @@ def _reason(module, part, name):
         return "only skood.core.training knows skorch"
     if name[0] == "torch" and part in PURE_NUMPY:
         return f"{part} is pure NumPy"
-    if name[0] == "sklearn" and part == "nn":
-        return "nn knows no estimator"
+    if name[0] == "sklearn" and part in {"nn", "gradients"}:
+        return f"{part} knows no estimator"
     if name[0] != "skood":
         return None
     other = name[1] if len(name) > 1 and name[1] in LAYER else None
@@ -84,12 +85,13 @@ def test_imports_point_down(path, module, is_package):
 @pytest.mark.parametrize(
     "module, line, reason",
     [
-        ("skood.core.noise", "from skood.nn.blocks import Stage", "upwards"),
+        ("skood.core.noise", "from skood.nn.layers import Stage", "upwards"),
         ("skood.core.noise", "import skood.detectors", "upwards"),
         ("skood.core.batches", "import skorch", "skorch"),
         ("skood.models._glow", "from skorch.callbacks import EarlyStopping", "skorch"),
-        ("skood.nn.blocks", "from skood import objectives", "sideways"),
-        ("skood.nn.blocks", "from sklearn.base import BaseEstimator", "no estimator"),
+        ("skood.nn.layers", "from skood import objectives", "sideways"),
+        ("skood.nn.layers", "from skood.gradients.norms import squared_norms", "upwards"),
+        ("skood.nn.layers", "from sklearn.base import BaseEstimator", "no estimator"),
         ("skood.objectives._elbo", "from ..scores.bounds import x", "sideways"),
         ("skood.models._glow", "from ..detectors import Likelihood", "upwards"),
         ("skood.models._glow", "def f():\n    from skood.detectors import Likelihood", "upwards"),
@@ -114,6 +116,7 @@ def test_the_check_finds_a_made_up_violation(module, line, reason):
         ("skood.core.training", "from .noise import Noise"),
         ("skood.models._hvae", "from skood.models._base import BaseGenerativeModel"),
         ("skood.models._hvae", "from skood.nn._private import f"),
+        ("skood.gradients.norms", "from skood.nn.layers import Linear"),
         ("skood.detectors._likelihood", "from ..calibration import threshold"),
         ("skood.benchmark.runs", "from skood import HVAE"),
     ],

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skood import HVAE, MAF, Glow, Trainer
 from skood.benchmark._speed import seconds
 from skood.core.noise import Noise
-from skood.nn.gradient_norms import plan_gradients, squared_norms
+from skood.gradients.norms import plan_gradients, squared_norms
 
 __all__ = ["measure_gradient_speed"]
 

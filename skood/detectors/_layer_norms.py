@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from skood.core.batches import ShuffledBatches, padded_group, resolve_device, to_tensor
 from skood.core.validation import check_rows, check_scale
-from skood.nn.gradient_norms import (
+from skood.gradients.norms import (
     numbers_per_row,
     plan_gradients,
     second_moments,

@@ -8,9 +8,10 @@ from torch.distributions import Normal
 
 from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
-from skood.nn.blocks import Join, Shape
 from skood.nn.gaussian import GaussianHead
-from skood.nn.hierarchy import (
+from skood.nn.layers import Join, Shape
+from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
     HierarchicalNetwork,
@@ -18,7 +19,6 @@ from skood.nn.hierarchy import (
     Pass,
     gaussian_head,
 )
-from skood.nn.likelihoods import Likelihood
 from skood.nn.plans import Plan, plan_network
 
 __all__ = ["BIVA"]

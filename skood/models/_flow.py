@@ -10,13 +10,13 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skood.core.batches import map_batches, to_array
 from skood.models._base import BaseGenerativeModel
 from skood.models._likelihood import standardisation
-from skood.nn.continuous import Pixels, Reals
+from skood.nn.dequantization import DequantizedPixels, StandardizedReals
 
 __all__ = ["BaseFlow", "continuous_coordinates"]
 
 
 class BaseFlow(BaseGenerativeModel):
-    """Base of the flows, whose network is a `skood.nn.flow_network.FlowNetwork`."""
+    """Base of the flows, whose network is a `skood.nn.networks.flow.FlowNetwork`."""
 
     def transform(self, X):
         """Base variables, shape (n, values in a row), float64.
@@ -52,5 +52,5 @@ def continuous_coordinates(X, kind):
     """The module that makes training rows X of that kind continuous."""
     loc, scale = standardisation(X)
     if kind == "real":
-        return Reals(loc, scale)
-    return Pixels(loc, scale, white=255.0 if kind == "bytes" else 1.0)
+        return StandardizedReals(loc, scale)
+    return DequantizedPixels(loc, scale, white=255.0 if kind == "bytes" else 1.0)

@@ -11,10 +11,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skood.models._base import BaseGenerativeModel
 from skood.models._flow import BaseFlow, continuous_coordinates
 from skood.models._likelihood import row_shape
-from skood.nn.couplings import AlternatingCoupling, ChannelCoupling
-from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution, Squeeze
-from skood.nn.multi_scale import MultiScale
+from skood.nn.bijections.base import Chain
+from skood.nn.bijections.couplings import AlternatingCoupling, ChannelCoupling
+from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.bijections.linear import InvertibleConvolution
+from skood.nn.bijections.multi_scale import MultiScale
+from skood.nn.bijections.reshaping import Flatten, Squeeze
+from skood.nn.networks.flow import FlowNetwork
 
 __all__ = ["Glow"]
 

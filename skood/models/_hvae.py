@@ -5,9 +5,15 @@ from __future__ import annotations
 from torch import Tensor
 
 from skood.models._hierarchical import BaseHierarchicalVAE
-from skood.nn.blocks import Shape
-from skood.nn.hierarchy import Draws, GenerativePath, HierarchicalNetwork, InferencePath, Pass
+from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.hierarchy import (
+    Draws,
+    GenerativePath,
+    HierarchicalNetwork,
+    InferencePath,
+    Pass,
+)
 from skood.nn.plans import Plan
 
 __all__ = ["HVAE"]

@@ -6,9 +6,15 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from skood.models._hierarchical import BaseHierarchicalVAE
-from skood.nn.blocks import Shape, Stage
-from skood.nn.hierarchy import Draws, GenerativePath, HierarchicalNetwork, Pass, gaussian_head
+from skood.nn.layers import Shape, Stage
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.hierarchy import (
+    Draws,
+    GenerativePath,
+    HierarchicalNetwork,
+    Pass,
+    gaussian_head,
+)
 from skood.nn.plans import Plan
 
 __all__ = ["LadderVAE"]

@@ -11,9 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skood.models._base import BaseGenerativeModel
 from skood.models._flow import BaseFlow, continuous_coordinates
 from skood.models._likelihood import row_shape
-from skood.nn.autoregressive import Autoregressive, alternating_order
-from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import Chain, Flatten
+from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
+from skood.nn.bijections.base import Chain
+from skood.nn.bijections.reshaping import Flatten
+from skood.nn.networks.flow import FlowNetwork
 
 __all__ = ["MAF"]
 

@@ -13,9 +13,9 @@ from skood.models._flow import continuous_coordinates
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import row_shape
 from skood.models._sere_vae import evidence_network
-from skood.nn.conditional_flow import ConditionalFlow
+from skood.nn.networks.conditional_flow import ConditionalFlow
+from skood.nn.networks.self_reflective import SelfReflectiveLatents, SplineBijection
 from skood.nn.plans import check_latent_dims
-from skood.nn.self_reflective import SelfReflectiveLatents, SplineBijection
 from skood.objectives import ELBO
 
 __all__ = ["SeReMAF"]

@@ -11,11 +11,11 @@ from torch import Tensor
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
-from skood.nn.blocks import Shape
+from skood.nn.encoders import ImageDecoder, VectorDecoder
+from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
-from skood.nn.perceptrons import ImageDecoder, VectorDecoder
+from skood.nn.networks.self_reflective import AffineBijection, SelfReflectiveLatents
 from skood.nn.plans import check_latent_dims
-from skood.nn.self_reflective import AffineBijection, SelfReflectiveLatents
 from skood.objectives import ELBO
 
 __all__ = ["SeReVAE"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skood.nn.blocks import Shape
+from skood.nn.layers import Shape
 
 __all__ = ["Plan", "check_latent_dims", "plan_network"]
 

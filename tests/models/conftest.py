@@ -19,7 +19,7 @@ from skood.models._biva import BidirectionalNetwork
 from skood.models._hvae import BottomUpNetwork
 from skood.models._ladder_vae import LadderNetwork
 from skood.models._sere_vae import SelfReflectiveNetwork
-from skood.nn.bijectors import RankOneAffine
+from skood.nn.bijections.rank_one import RankOneAffine
 from skood.nn.likelihoods import Gaussian
 from skood.nn.plans import plan_network
 

@@ -15,7 +15,7 @@ from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork
 from skood.models._base import BaseGenerativeModel
 from skood.nn.gaussian import gaussian
-from skood.nn.hierarchy import Draws
+from skood.nn.networks.hierarchy import Draws
 
 
 @pytest.fixture

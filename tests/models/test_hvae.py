@@ -7,7 +7,7 @@ from torch import nn
 
 from skood import ELBO, HVAE, CollapseWarning
 from skood.core.noise import Noise
-from skood.nn.blocks import WeightNorm
+from skood.nn.layers import WeightNorm
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(60, 5))

@@ -12,8 +12,8 @@ from skood.core.batches import to_tensor
 from skood.core.noise import Noise, fork_rng
 from skood.core.protocols import LatentNetwork, Progress
 from skood.core.validation import data_kind
-from skood.nn.conditional_flow import ResidualBase
-from skood.nn.hierarchy import Draws
+from skood.nn.networks.conditional_flow import ResidualBase
+from skood.nn.networks.hierarchy import Draws
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(60, 3))

@@ -11,8 +11,8 @@ from torch.autograd.functional import jacobian
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from skood.core.noise import fork_rng
-from skood.nn.autoregressive import Autoregressive, MaskedLinear, alternating_order
-from skood.nn.flows import Chain
+from skood.nn.bijections.autoregressive import Autoregressive, MaskedLinear, alternating_order
+from skood.nn.bijections.base import Chain
 
 UNIVARIATE = pytest.mark.parametrize("univariate", ["affine", "spline"])
 N_VALUES = pytest.mark.parametrize("n_values", [1, 2, 5])

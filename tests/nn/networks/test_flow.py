@@ -10,11 +10,14 @@ from scipy import stats
 from torch import nn
 
 from skood.core.noise import Noise, fork_rng
-from skood.nn.continuous import Pixels, Reals
-from skood.nn.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
-from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution
-from skood.nn.multi_scale import MultiScale
+from skood.nn.bijections.base import Chain
+from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
+from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.bijections.linear import InvertibleConvolution
+from skood.nn.bijections.multi_scale import MultiScale
+from skood.nn.bijections.reshaping import Flatten
+from skood.nn.dequantization import DequantizedPixels, StandardizedReals
+from skood.nn.networks.flow import FlowNetwork
 
 LOC, SCALE = np.array([3.0, -20.0]), np.array([0.5, 4.0])
 BASES = pytest.mark.parametrize("base", ["normal", "logistic"])
@@ -47,7 +50,7 @@ def flat_chain(n_values, n_steps=3):
 
 
 def reals(loc=0.0, scale=1.0):
-    return Reals(torch.tensor(loc).double(), torch.tensor(scale).double())
+    return StandardizedReals(torch.tensor(loc).double(), torch.tensor(scale).double())
 
 
 @pytest.fixture
@@ -150,14 +153,18 @@ def test_a_flow_has_no_latent_layers_and_ignores_which_come_from_the_prior(flow)
 
 def test_the_largest_log_likelihood_is_that_of_the_data(flow):
     scale = torch.ones(1, 1, 1).double()
-    network = FlowNetwork((1, 2, 2), Pixels(scale, scale, 255), Chain([ActNorm(1)]), "normal")
+    network = FlowNetwork(
+        (1, 2, 2), DequantizedPixels(scale, scale, 255), Chain([ActNorm(1)]), "normal"
+    )
     assert network.max_log_px == 0 and flow("normal").max_log_px == math.inf
 
 
 def test_doubles_keep_their_digits_in_a_network_of_single_precision():
     """Seconds since 1970 lie 128 apart in float32."""
-    continuous = reals([1.7e9], [10.0])
-    network = perturbed(FlowNetwork((1,), continuous, Chain([ActNorm(1), Flatten((1,))]), "normal"))
+    coordinates = reals([1.7e9], [10.0])
+    network = perturbed(
+        FlowNetwork((1,), coordinates, Chain([ActNorm(1), Flatten((1,))]), "normal")
+    )
     x = 1.7e9 + torch.linspace(-20, 20, 9).double()[:, None]
     terms, epsilon = network.terms(x, Noise(0)), network.transform(x, Noise(0))
     assert terms.log_px.dtype == epsilon.dtype == torch.float32
@@ -286,8 +293,8 @@ def test_the_log_likelihood_of_a_glow_is_that_of_normflows():
     with fork_rng(0):
         steps = [(ActNorm(4), InvertibleConvolution(4), ChannelCoupling(4, 6, 2)) for _ in range(3)]
     layers = perturbed(Chain([layer for step in steps for layer in step]).double())
-    continuous = reals([[[0.0]]])
-    network = FlowNetwork((4, 3, 2), continuous, MultiScale([layers], [(4, 3, 2)]), "normal")
+    coordinates = reals([[[0.0]]])
+    network = FlowNetwork((4, 3, 2), coordinates, MultiScale([layers], [(4, 3, 2)]), "normal")
     theirs = []
     for actnorm, convolution, coupling in steps:
         theirs += [actnorm_of_normflows(actnorm, (4, 1, 1)), convolution_of_normflows(convolution)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from skood.nn.perceptrons import ImageDecoder, ImageEncoders, VectorDecoder, VectorEncoders, mlp
+from skood.nn.encoders import ImageDecoder, ImageEncoders, VectorDecoder, VectorEncoders, mlp
 
 TABLE, GREY, COLOUR = (7,), (1, 8, 12), (3, 8, 4)
 N_OUT, N_LAYERS, WIDTH = 5, 3, 32

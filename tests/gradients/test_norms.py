@@ -13,16 +13,17 @@ from skood import HVAE
 from skood.core.batches import to_tensor
 from skood.core.noise import Noise, fork_rng
 from skood.core.validation import data_kind
-from skood.models._glow import Glow
-from skood.models._maf import MAF
-from skood.nn import blocks, gradient_norms
-from skood.nn.autoregressive import MaskedLinear
-from skood.nn.gradient_norms import (
+from skood.gradients import norms as engine
+from skood.gradients.norms import (
     numbers_per_row,
     plan_gradients,
     second_moments,
     squared_norms,
 )
+from skood.models._glow import Glow
+from skood.models._maf import MAF
+from skood.nn.bijections.autoregressive import MaskedLinear
+from skood.nn.layers import Linear, WeightNorm
 from skood.testing import easy_images
 
 N = 6
@@ -134,14 +135,14 @@ def test_the_second_moments_are_the_sums_of_squares(model, group_size):
 @pytest.mark.parametrize("group_size", [1, 2])
 def test_little_memory_gives_the_same_norms(model, largest, group_size, monkeypatch):
     expected = norms(model, group_size=group_size)
-    monkeypatch.setattr(gradient_norms, "_LARGEST_PIECE", largest)
+    monkeypatch.setattr(engine, "_LARGEST_PIECE", largest)
     assert_same(norms(model, group_size=group_size), expected, tolerance=1e-10)
 
 
 def test_little_memory_gives_the_same_second_moments(model, monkeypatch):
     arguments = (model.network, model.target, model.x, model.plan)
     expected = second_moments(*arguments)
-    monkeypatch.setattr(gradient_norms, "_LARGEST_PIECE", 1)
+    monkeypatch.setattr(engine, "_LARGEST_PIECE", 1)
     for name, moment in second_moments(*arguments).items():
         torch.testing.assert_close(moment, expected[name], rtol=1e-10, atol=1e-20)
 
@@ -189,7 +190,7 @@ MASK = torch.ones(3, 4).tril().bool()
 LAYERS = {
     "linear": (lambda: nn.Linear(4, 3), (4,)),
     "linear without bias": (lambda: nn.Linear(4, 3, bias=False), (4,)),
-    "our linear": (lambda: blocks.Linear(4, 3), (4,)),
+    "our linear": (lambda: Linear(4, 3), (4,)),
     "masked linear": (lambda: MaskedLinear(MASK), (4,)),
     "masked linear on positions": (lambda: MaskedLinear(MASK), (2, 5, 4)),
     "linear on positions": (lambda: nn.Linear(4, 3), (2, 5, 4)),
@@ -225,7 +226,7 @@ OTHERS = {
     "transposed and grouped": (lambda: nn.ConvTranspose2d(4, 6, 2, groups=2), (4, 3, 2)),
     "one-dimensional": (lambda: nn.Conv1d(3, 4, 2), (3, 6)),
     "layer norm": (lambda: nn.LayerNorm(4), (4,)),
-    "weight norm": (lambda: blocks.WeightNorm(nn.Conv2d(3, 4, 3)), (3, 4, 4)),
+    "weight norm": (lambda: WeightNorm(nn.Conv2d(3, 4, 3)), (3, 4, 4)),
     "parametrised": (lambda: register_parametrization(nn.Linear(4, 3), "weight", nn.Tanh()), (4,)),
 }
 
@@ -334,7 +335,7 @@ def test_weights_that_are_used_outside_their_layer_have_all_of_their_gradient():
 @pytest.mark.parametrize("n_in", [30, 1000, 4000])
 def test_a_weight_under_weight_norm_also_has_an_effect_through_its_length(n_in):
     """Of many inputs that is a small part of its gradient, but a part."""
-    made_up = assert_right(lambda: blocks.WeightNorm(nn.Linear(n_in, 3)), n_in)
+    made_up = assert_right(lambda: WeightNorm(nn.Linear(n_in, 3)), n_in)
     assert made_up.plan["network.layer.weight"] == ("network", "func")
 
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from skood.core.noise import Noise
 
-__all__ = ["Continuous", "Pixels", "Reals"]
+__all__ = ["Coordinates", "DequantizedPixels", "StandardizedReals"]
 
 
-class Continuous(nn.Module):
+class Coordinates(nn.Module):
     """Base: called with x, on the scale of the data, it returns coordinates and a log-determinant.
 
     Parameters
@@ -45,7 +45,7 @@ class Continuous(nn.Module):
         return -self.scale.log().sum().item() * n_values / self.scale.numel()
 
 
-class Pixels(Continuous):
+class DequantizedPixels(Coordinates):
     """Pixels of 256 levels, to each of which a random number in [0, 1) is added.
 
     The mean log-density of the sums is a lower bound of the log-probability of the levels (Theis et
@@ -55,7 +55,7 @@ class Pixels(Continuous):
     Parameters
     ----------
     loc, scale : Tensor
-        As in `Continuous`.
+        As in `Coordinates`.
     white : float
         Value of white: 255 for bytes, 1 for pixels in [0, 1].
     """
@@ -80,7 +80,7 @@ class Pixels(Continuous):
         return levels.clamp(0, 255) * (self.white / 255)
 
 
-class Reals(Continuous):
+class StandardizedReals(Coordinates):
     """Standardised real values; in training a little noise is added.
 
     Without it the density of a feature with few different values, or of one that follows from the

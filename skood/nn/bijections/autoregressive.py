@@ -11,8 +11,8 @@ from torch.distributions import Transform
 from torch.nn import functional as F
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
-from skood.nn.blocks import Linear
-from skood.nn.flows import Bijection
+from skood.nn.bijections.base import Bijection
+from skood.nn.layers import Linear
 
 __all__ = ["Autoregressive", "MaskedLinear", "alternating_order"]
 
@@ -25,7 +25,7 @@ _SMALLEST_SLOPE = 1e-2
 
 
 class MaskedLinear(Linear):
-    """A `skood.nn.blocks.Linear` of which a mask switches some weights off.
+    """A `skood.nn.layers.Linear` of which a mask switches some weights off.
 
     Parameters
     ----------

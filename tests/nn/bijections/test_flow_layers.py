@@ -8,11 +8,14 @@ from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 
 from skood.core.noise import Noise, fork_rng
-from skood.nn.continuous import Reals
-from skood.nn.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
-from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import ActNorm, Chain, Flatten, InvertibleConvolution, Squeeze
-from skood.nn.multi_scale import MultiScale
+from skood.nn.bijections.base import Chain
+from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
+from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.bijections.linear import InvertibleConvolution
+from skood.nn.bijections.multi_scale import MultiScale
+from skood.nn.bijections.reshaping import Flatten, Squeeze
+from skood.nn.dequantization import StandardizedReals
+from skood.nn.networks.flow import FlowNetwork
 
 N = 4
 
@@ -197,7 +200,9 @@ def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
 
 def initialised(bijection, x):
     loc, scale = torch.zeros(1).double(), torch.ones(1).double()
-    network = FlowNetwork(x.shape[1:], Reals(loc, scale), bijection, "normal").double().eval()
+    network = (
+        FlowNetwork(x.shape[1:], StandardizedReals(loc, scale), bijection, "normal").double().eval()
+    )
     with torch.no_grad():
         network.initialise_from_data(x, Noise(0))
     return network.requires_grad_(False)

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from skood.core.noise import Noise
 from skood.core.terms import Terms
-from skood.nn.blocks import Shape
-from skood.nn.continuous import Continuous
-from skood.nn.flows import ActNorm, Bijection
+from skood.nn.bijections.base import Bijection
+from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.dequantization import Coordinates
+from skood.nn.layers import Shape
 
 __all__ = ["FlowNetwork"]
 
@@ -24,7 +25,7 @@ class FlowNetwork(nn.Module):
     ----------
     x_shape : tuple of int
         (features,) or (channels, height, width).
-    continuous : Continuous
+    coordinates : Coordinates
     bijection : Bijection
         From coordinates (n, ...) to base variables with as many values.
     base : {"normal", "logistic"}
@@ -33,16 +34,16 @@ class FlowNetwork(nn.Module):
 
     n_layers = 0
 
-    def __init__(self, x_shape: Shape, continuous: Continuous, bijection: Bijection, base: str):
+    def __init__(self, x_shape: Shape, coordinates: Coordinates, bijection: Bijection, base: str):
         super().__init__()
         self.x_shape = x_shape
-        self.continuous = continuous
+        self.coordinates = coordinates
         self.bijection = bijection
         self.base = base
 
     @property
     def max_log_px(self) -> float:
-        return self.continuous.max_log_px
+        return self.coordinates.max_log_px
 
     def terms(
         self,
@@ -60,7 +61,7 @@ class FlowNetwork(nn.Module):
 
     def inverse(self, epsilon: Tensor) -> Tensor:
         """From base variables to x on the scale of the data, shape (n, ...)."""
-        return self.continuous.inverse(self.bijection.inverse(epsilon))
+        return self.coordinates.inverse(self.bijection.inverse(epsilon))
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         shape = (n, math.prod(self.x_shape))
@@ -81,7 +82,7 @@ class FlowNetwork(nn.Module):
             layer.initialising = False
 
     def _forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        y, log_det = self.continuous(x, noise)
+        y, log_det = self.coordinates(x, noise)
         dtype = next(self.parameters()).dtype
         epsilon, log_det_of_flow = self.bijection(y.to(dtype))
         return epsilon.flatten(1), log_det.to(dtype) + log_det_of_flow

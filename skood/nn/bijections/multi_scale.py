@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skood.nn.blocks import Shape
-from skood.nn.couplings import bounded, silent
-from skood.nn.flows import Bijection, Whiten
+from skood.nn.bijections.base import Bijection
+from skood.nn.bijections.couplings import bounded, silent
+from skood.nn.bijections.elementwise import ElementwiseAffine
+from skood.nn.layers import Shape
 
 __all__ = ["MultiScale"]
 
@@ -41,7 +42,7 @@ class MultiScale(Bijection):
             silent(nn.Conv2d(kept, 2 * shape[0], 3, padding=1))
             for kept, shape in zip(self.kept, leaving, strict=True)
         )
-        self.top = Whiten(shapes[-1][0])
+        self.top = ElementwiseAffine(shapes[-1][0])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         left, total = [], x.new_zeros(len(x))

@@ -5,7 +5,7 @@ import torch
 from torch.autograd.functional import jacobian
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from skood.nn.bijectors import RankOneAffine
+from skood.nn.bijections.rank_one import RankOneAffine
 
 N = 6
 UNITS = pytest.mark.parametrize("n_units", [1, 2, 7])

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from skood.core.noise import Noise
 from skood.core.terms import LayerTerms, Terms
-from skood.nn.blocks import Shape, Stage, adapter, initialise_from_data
 from skood.nn.gaussian import GaussianHead
+from skood.nn.layers import Shape, Stage, adapter, initialise_from_data
 from skood.nn.likelihoods import Likelihood
 from skood.nn.plans import Plan
 

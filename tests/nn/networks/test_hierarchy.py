@@ -8,7 +8,8 @@ from torch.distributions import Normal
 
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork
-from skood.nn.hierarchy import (
+from skood.nn.likelihoods import DiscretizedLogisticMixture, Gaussian
+from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
     HierarchicalNetwork,
@@ -16,7 +17,6 @@ from skood.nn.hierarchy import (
     Pass,
     gaussian_head,
 )
-from skood.nn.likelihoods import DiscretizedLogisticMixture, Gaussian
 from skood.nn.plans import plan_network
 
 N, UNITS = 50, 4

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skood.nn.flows import ActNorm, InvertibleConvolution, Whiten
+from skood.nn.bijections.elementwise import ActNorm, ElementwiseAffine
+from skood.nn.bijections.linear import InvertibleConvolution
 
 __all__ = ["CLOSED_FORMS", "Factors"]
 
@@ -45,7 +46,7 @@ def _act_norm(layer: ActNorm, x: Tensor, g: Tensor, g_log_det: Tensor) -> _Gradi
     }
 
 
-def _whiten(layer: Whiten, x: Tensor, g: Tensor, g_log_det: Tensor) -> _Gradients:
+def _whiten(layer: ElementwiseAffine, x: Tensor, g: Tensor, g_log_det: Tensor) -> _Gradients:
     with torch.no_grad():
         y, _ = layer(x)
     g, y = _positions(g), _positions(y)
@@ -82,5 +83,5 @@ def _positions(x: Tensor) -> Tensor:
 CLOSED_FORMS: dict[type, Callable[[Any, Tensor, Tensor, Tensor], _Gradients]] = {
     ActNorm: _act_norm,
     InvertibleConvolution: _convolution,
-    Whiten: _whiten,
+    ElementwiseAffine: _whiten,
 }

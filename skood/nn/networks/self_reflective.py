@@ -12,13 +12,13 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from skood.core.terms import LayerTerms
-from skood.nn.autoregressive import Autoregressive
-from skood.nn.bijectors import RankOneAffine
-from skood.nn.blocks import Shape
+from skood.nn.bijections.autoregressive import Autoregressive
+from skood.nn.bijections.rank_one import RankOneAffine
+from skood.nn.encoders import ImageEncoders, VectorEncoders, mlp
 from skood.nn.gaussian import gaussian
-from skood.nn.hierarchy import Draws, HierarchicalNetwork, Pass
+from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
-from skood.nn.perceptrons import ImageEncoders, VectorEncoders, mlp
+from skood.nn.networks.hierarchy import Draws, HierarchicalNetwork, Pass
 
 __all__ = ["AffineBijection", "SelfReflectiveLatents", "SplineBijection"]
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from skood.nn.layer_calls import record
-from skood.nn.layer_gradients import Gradients, by_func, has_closed_form, in_closed_form
+from skood.gradients.calls import record
+from skood.gradients.layer_gradients import Gradients, by_func, has_closed_form, in_closed_form
 
 __all__ = [
     "GradientPlan",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skood.nn.blocks import Linear, ResidualBlock, Shape, adapter
+from skood.nn.layers import Linear, ResidualBlock, Shape, adapter
 
 __all__ = ["ImageDecoder", "ImageEncoders", "VectorDecoder", "VectorEncoders", "mlp"]
 

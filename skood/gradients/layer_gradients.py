@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
-from skood.nn.autoregressive import MaskedLinear
-from skood.nn.blocks import Linear
-from skood.nn.flow_gradients import CLOSED_FORMS, Factors
-from skood.nn.layer_calls import Call
+from skood.gradients.calls import Call
+from skood.gradients.flow_gradients import CLOSED_FORMS, Factors
+from skood.nn.bijections.autoregressive import MaskedLinear
+from skood.nn.layers import Linear
 
 __all__ = [
     "Explicit",

@@ -7,8 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from skood.nn.blocks import Linear
-from skood.nn.flows import Bijection
+from skood.nn.bijections.base import Bijection
+from skood.nn.layers import Linear
 
 __all__ = ["AlternatingCoupling", "ChannelCoupling", "bounded", "silent"]
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from skood.core.noise import Noise
-from skood.nn.blocks import Join, ResidualBlock, Stage, WeightNorm, adapter, initialise_from_data
+from skood.nn.layers import Join, ResidualBlock, Stage, WeightNorm, adapter, initialise_from_data
 
 VECTOR, SMALL, LARGE, OBLONG = (6,), (3, 2, 3), (4, 4, 6), (2, 4, 3)
 SHAPES = [VECTOR, (7,), SMALL, (5, 2, 3), LARGE]

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skood.core.noise import Noise
-from skood.nn.autoregressive import Autoregressive, alternating_order
-from skood.nn.bijectors import RankOneAffine
-from skood.nn.blocks import Shape
-from skood.nn.continuous import Continuous, Reals
+from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
+from skood.nn.bijections.rank_one import RankOneAffine
+from skood.nn.dequantization import Coordinates, StandardizedReals
+from skood.nn.encoders import mlp
+from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
-from skood.nn.perceptrons import mlp
 
 __all__ = ["ConditionalFlow", "ResidualBase"]
 
@@ -65,7 +65,7 @@ class ConditionalFlow(Likelihood):
     Parameters
     ----------
     x_shape : tuple of int
-    continuous : Continuous
+    coordinates : Coordinates
         The flow is one of its coordinates.
     dims : sequence of int
         Units of each latent layer, layer 1 first.
@@ -77,7 +77,7 @@ class ConditionalFlow(Likelihood):
     def __init__(
         self,
         x_shape: Shape,
-        continuous: Continuous,
+        coordinates: Coordinates,
         dims: Sequence[int],
         *,
         n_transforms: int,
@@ -85,7 +85,7 @@ class ConditionalFlow(Likelihood):
     ):
         super().__init__()
         self.x_shape, self.dims = x_shape, tuple(dims)
-        self.continuous = continuous
+        self.coordinates = coordinates
         n_values = math.prod(x_shape)
         self.base = ResidualBase(n_values, dims, width)
         self.transforms = nn.ModuleList(
@@ -99,7 +99,7 @@ class ConditionalFlow(Likelihood):
             for i in range(n_transforms * len(dims))
         )
         # The same for all x.
-        _, log_det = continuous(torch.zeros(1, *x_shape, dtype=torch.float64), Noise(0))
+        _, log_det = coordinates(torch.zeros(1, *x_shape, dtype=torch.float64), Noise(0))
         self.log_det_of_coordinates = log_det.item()
 
     @property
@@ -109,13 +109,13 @@ class ConditionalFlow(Likelihood):
         The density of such data is nowhere larger than that of the noise at 0, although that of a
         flow has no limit.
         """
-        if not isinstance(self.continuous, Reals):
-            return self.continuous.max_log_px
-        log_peak = -math.log(self.continuous.noise_std) - 0.5 * math.log(2 * math.pi)
+        if not isinstance(self.coordinates, StandardizedReals):
+            return self.coordinates.max_log_px
+        log_peak = -math.log(self.coordinates.noise_std) - 0.5 * math.log(2 * math.pi)
         return self.log_det_of_coordinates + math.prod(self.x_shape) * log_peak
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
-        return self.continuous(x, noise)[0]
+        return self.coordinates(x, noise)[0]
 
     def encode(self, observed: Tensor) -> Tensor:
         return observed
@@ -144,7 +144,7 @@ class ConditionalFlow(Likelihood):
     def _push(self, y: Tensor, latents: Sequence[Tensor]) -> Tensor:
         for transform, z in reversed(list(self._conditioned(latents))):
             y = transform.inverse(y, z)
-        return self.continuous.inverse(y.reshape(-1, *self.x_shape))
+        return self.coordinates.inverse(y.reshape(-1, *self.x_shape))
 
     def _conditioned(self, latents: Sequence[Tensor]) -> Iterator[tuple[Autoregressive, Tensor]]:
         """The transforms from x to the base variables, each with its latent."""

@@ -9,9 +9,11 @@ from scipy import stats
 from torch.autograd.functional import jacobian
 
 from skood.core.noise import Noise
-from skood.nn.continuous import Pixels, Reals
-from skood.nn.flow_network import FlowNetwork
-from skood.nn.flows import ActNorm, Chain, Flatten
+from skood.nn.bijections.base import Chain
+from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.bijections.reshaping import Flatten
+from skood.nn.dequantization import DequantizedPixels, StandardizedReals
+from skood.nn.networks.flow import FlowNetwork
 
 WHITE = pytest.mark.parametrize("white", [255.0, 1.0])
 LEVELS = torch.arange(256, dtype=torch.float64)
@@ -30,19 +32,19 @@ class Dither:
 def pixels(white, loc=100.0, scale=60.0):
     """Mean and standard deviation are given in levels."""
     loc, scale = (torch.full((1, 1, 1), v * white / 255).double() for v in (loc, scale))
-    return Pixels(loc, scale, white)
+    return DequantizedPixels(loc, scale, white)
 
 
 def reals(loc, scale):
-    return Reals(torch.tensor(loc).double(), torch.tensor(scale).double()).eval()
+    return StandardizedReals(torch.tensor(loc).double(), torch.tensor(scale).double()).eval()
 
 
-def affine_flow(shape, continuous, base, shift=0.0, log_scale=0.0):
+def affine_flow(shape, coordinates, base, shift=0.0, log_scale=0.0):
     """A FlowNetwork whose bijection is y = (x + shift) exp(log_scale)."""
     layer = ActNorm(shape[0])
     torch.nn.init.constant_(layer.shift, shift)
     torch.nn.init.constant_(layer.log_scale, log_scale)
-    network = FlowNetwork(shape, continuous, Chain([layer, Flatten(shape)]), base)
+    network = FlowNetwork(shape, coordinates, Chain([layer, Flatten(shape)]), base)
     return network.double().eval().requires_grad_(False)
 
 
@@ -50,20 +52,20 @@ def affine_flow(shape, continuous, base, shift=0.0, log_scale=0.0):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_inverse_gives_back_every_level(white, dtype):
     x = (LEVELS[:, None, None, None] * white / 255).to(dtype).expand(256, 1, 3, 5)
-    continuous = pixels(white)
+    coordinates = pixels(white)
     for seed in range(10):
-        y, _ = continuous(x, Noise(seed, shared=True))
+        y, _ = coordinates(x, Noise(seed, shared=True))
         assert y.dtype == dtype
-        torch.testing.assert_close(continuous.inverse(y).to(dtype), x, rtol=1e-6, atol=0)
+        torch.testing.assert_close(coordinates.inverse(y).to(dtype), x, rtol=1e-6, atol=0)
 
 
 def test_the_inverse_gives_back_bytes_of_a_table():
-    continuous = Pixels(
+    coordinates = DequantizedPixels(
         torch.tensor([100.0, 3.0]).double(), torch.tensor([60.0, 0.1]).double(), 255
     )
     x = LEVELS[:, None].expand(256, 2)
-    y, log_det = continuous(x, Noise(0, shared=True))
-    assert torch.equal(continuous.inverse(y), x)
+    y, log_det = coordinates(x, Noise(0, shared=True))
+    assert torch.equal(coordinates.inverse(y), x)
     torch.testing.assert_close(log_det[0].item(), -math.log(60 * 0.1))
 
 
@@ -127,9 +129,9 @@ def test_the_dithered_level_lies_in_its_cell():
 
 
 def test_the_log_determinant_of_reals_is_that_of_the_jacobian():
-    continuous, x = reals([5.0, -1.0, 0.0], [2.0, 0.1, 30.0]), torch.randn(1, 3).double()
-    matrix = jacobian(lambda x: continuous(x, Noise(0))[0], x).reshape(3, 3)
-    _, log_det = continuous(x, Noise(0))
+    coordinates, x = reals([5.0, -1.0, 0.0], [2.0, 0.1, 30.0]), torch.randn(1, 3).double()
+    matrix = jacobian(lambda x: coordinates(x, Noise(0))[0], x).reshape(3, 3)
+    _, log_det = coordinates(x, Noise(0))
     torch.testing.assert_close(log_det[0], torch.linalg.slogdet(matrix).logabsdet)
 
 
@@ -146,8 +148,8 @@ def test_the_density_of_reals_is_in_the_units_of_x(base, distribution):
 
 
 def test_images_of_reals_have_one_scale_for_all_pixels():
-    continuous = reals([[[3.0]]], [[[4.0]]])
-    y, log_det = continuous(torch.full((2, 3, 2, 5), 7.0).double(), Noise(0))
+    coordinates = reals([[[3.0]]], [[[4.0]]])
+    y, log_det = coordinates(torch.full((2, 3, 2, 5), 7.0).double(), Noise(0))
     assert (y == 1).all()
     torch.testing.assert_close(log_det, torch.full((2,), -30 * math.log(4)).double())
 
@@ -160,15 +162,15 @@ def test_the_density_of_reals_integrates_to_one():
 
 
 def test_reals_go_back_to_the_scale_of_the_data():
-    continuous, x = reals([5.0, -1.0], [2.0, 0.1]), torch.randn(9, 2).double()
-    torch.testing.assert_close(continuous.inverse(continuous(x, Noise(0))[0]), x)
+    coordinates, x = reals([5.0, -1.0], [2.0, 0.1]), torch.randn(9, 2).double()
+    torch.testing.assert_close(coordinates.inverse(coordinates(x, Noise(0))[0]), x)
 
 
 def test_reals_are_smoothed_in_training_only():
-    continuous, x = reals([0.0], [3.0]), torch.zeros(20_000, 1).double()
-    assert (continuous(x, Noise(0))[0] == 0).all()
-    y, _ = continuous.train()(x, Noise(0))
-    assert y.std().item() == pytest.approx(continuous.noise_std, rel=0.03)
+    coordinates, x = reals([0.0], [3.0]), torch.zeros(20_000, 1).double()
+    assert (coordinates(x, Noise(0))[0] == 0).all()
+    y, _ = coordinates.train()(x, Noise(0))
+    assert y.std().item() == pytest.approx(coordinates.noise_std, rel=0.03)
 
 
 @pytest.mark.parametrize("base", ["normal", "logistic"])

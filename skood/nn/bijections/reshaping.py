@@ -1,0 +1,39 @@
+"""Maps that only change the shape of a row."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from skood.nn.bijections.base import Bijection
+from skood.nn.layers import Shape
+
+__all__ = ["Flatten", "Squeeze"]
+
+
+class Squeeze(Bijection):
+    """Patches of side x side pixels become channels."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return F.pixel_unshuffle(x, self.side), x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return F.pixel_shuffle(y, self.side)
+
+
+class Flatten(Bijection):
+    """Rows of ``shape`` become vectors."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.flatten(1), x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y.reshape(-1, *self.shape)
