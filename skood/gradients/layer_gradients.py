@@ -34,11 +34,13 @@ class Explicit:
     gradients: Tensor
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
+        """Of each group, float64; each square is multiplied by its weight."""
         if weights is None:
             return _sum_of_squares(self.gradients)
         return (self.gradients.double().square() * weights).flatten(1).sum(1)
 
     def sum_of_squares(self) -> Tensor:
+        """Over the groups, of each element, float64."""
         return self.gradients.double().square().sum(0)
 
 
@@ -55,6 +57,7 @@ class Products:
     mask: Tensor | None = None
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
+        """Of each group, float64; each square is multiplied by its weight."""
         n_terms, n_out, n_in = self.g.shape[1], self.g.shape[2], self.a.shape[2]
         if weights is not None or self.mask is not None:
             return self._explicit().squared_norms(weights)
@@ -64,6 +67,7 @@ class Products:
         return _sum_of_squares(self.g.mT @ self.a)
 
     def sum_of_squares(self) -> Tensor:
+        """Over the groups, of each element, float64."""
         return self._explicit().sum_of_squares()
 
     def _explicit(self) -> Explicit:
@@ -76,6 +80,7 @@ class OuterProducts(Products):
     """The case of a single term: squares of the gradients are products of squares."""
 
     def squared_norms(self, weights: Tensor | None) -> Tensor:
+        """Of each group, float64; each square is multiplied by its weight."""
         g, a = self._squares()
         if self.mask is not None:
             weights = self.mask.double() if weights is None else weights * self.mask
@@ -86,6 +91,7 @@ class OuterProducts(Products):
         return (weighted * a).sum(1)
 
     def sum_of_squares(self) -> Tensor:
+        """Over the groups, of each element, float64."""
         g, a = self._squares()
         return g.mT @ a if self.mask is None else (g.mT @ a) * self.mask
 

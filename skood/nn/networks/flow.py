@@ -19,7 +19,7 @@ __all__ = ["FlowNetwork"]
 
 
 class FlowNetwork(nn.Module):
-    """x, made continuous, through a bijection to independent base variables.
+    """x, in real coordinates, through a bijection to independent base variables.
 
     Parameters
     ----------
