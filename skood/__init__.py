@@ -1,7 +1,7 @@
 """Unsupervised out-of-distribution detection with deep generative models."""
 
 from skood.core.exceptions import CollapseWarning, InterruptedFitWarning, TrainingError
-from skood.core.trainer import Trainer
+from skood.training.trainer import Trainer
 from skood.detectors import *
 from skood.detectors import __all__ as _detectors
 from skood.models import *

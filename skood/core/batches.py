@@ -1,8 +1,8 @@
-"""The way from an array to tensors on a device, in batches, and back."""
+"""The way from rows to tensors on a device, in batches, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skood.core.validation import channel_axis
+from skood.core.modes import own_modes
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
 
 __all__ = [
     "ShuffledBatches",
+    "fixed_sizes",
+    "fixed_sizes_for",
     "map_batches",
+    "numbers_kept_per_row",
     "padded_group",
     "resolve_device",
-    "to_array",
-    "to_tensor",
 ]
 
 # Scores must not depend on how many rows are asked for at once. Matrix products of one size always
-# add up in the same order; those of another size may not. So all batches in scoring have this size.
-SCORING_BATCH = {"cpu": 128, "cuda": 1024}
+# add up in the same order; those of another size may not. So all batches in scoring have this size,
+# or that of a small batch where both have been seen to give bitwise equal results.
+LARGE_BATCH = {"cpu": 128, "cuda": 1024}
+SMALL_BATCH = 32
+# Numbers that a pass may keep, by device: half a gigabyte on a CPU.
+_NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -46,37 +53,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def to_tensor(rows: NDArray[Any], device: torch.device) -> Tensor:
-    """Rows on the device: (n, features), or (n, channels, height, width) in float32.
-
-    Tables of doubles stay doubles until they are standardised: a time stamp in seconds would lose
-    its last digits in float32.
-    """
-    # np.array copies: torch must not share memory with an array that may be read-only.
-    x = torch.from_numpy(np.array(rows)).to(device)
-    if x.ndim == 2:
-        return x.float() if x.dtype == torch.uint8 else x
-    x = x.float()
-    if x.ndim == 3:
-        return x[:, None]
-    if channel_axis(x.shape[1:]) == 2:
-        return x.permute(0, 3, 1, 2).contiguous()
-    return x
-
-
-def to_array(x: Tensor, input_shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """The inverse of `to_tensor` for rows of ``input_shape``, float64."""
-    if len(input_shape) == 3 and channel_axis(input_shape) == 2:
-        x = x.permute(0, 2, 3, 1)
-    return x.reshape(len(x), *input_shape).cpu().double().numpy()
-
-
 class ShuffledBatches:
     """Batches of rows in an order drawn anew at each pass.
 
     Parameters
     ----------
-    X : ndarray of shape (n, ...)
+    rows : Rows
+    spec : RowSpec
     batch_size : int
     device : torch.device
     rng : numpy Generator or None
@@ -85,77 +68,151 @@ class ShuffledBatches:
 
     def __init__(
         self,
-        X: NDArray[Any],
+        rows: Rows,
+        spec: RowSpec,
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
     ):
-        self.X, self.batch_size, self.device, self.rng = X, batch_size, device, rng
+        self.rows, self.spec, self.batch_size = rows, spec, batch_size
+        self.device, self.rng = device, rng
 
     def __len__(self) -> int:
         # Of the rows that do not fill a batch, another part is left out at each pass: a batch of
         # one or two rows would take as long a step as a full one.
         if self.rng is None:
-            return -(-len(self.X) // self.batch_size)
-        return max(1, len(self.X) // self.batch_size)
+            return -(-len(self.rows) // self.batch_size)
+        return max(1, len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        order = np.arange(len(self.X)) if self.rng is None else self.rng.permutation(len(self.X))
+        n = len(self.rows)
+        order = np.arange(n) if self.rng is None else self.rng.permutation(n)
         for i in range(len(self)):
-            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-            yield to_tensor(self.X[np.sort(rows)], self.device)
+            places = np.sort(order[i * self.batch_size : (i + 1) * self.batch_size])
+            yield self.spec.to_tensor(self.rows.take(places), self.device)
 
 
 def padded_group(group_size: int) -> int:
-    """Rows to fill up a group to, so that whole groups make batches of `SCORING_BATCH` rows."""
-    if group_size > SCORING_BATCH["cpu"]:
-        return -(-group_size // SCORING_BATCH["cpu"]) * SCORING_BATCH["cpu"]
+    """Rows to fill up a group to, so that whole groups make batches of one size."""
+    if group_size > LARGE_BATCH["cpu"]:
+        return -(-group_size // LARGE_BATCH["cpu"]) * LARGE_BATCH["cpu"]
     return 1 << (group_size - 1).bit_length()
 
 
-@torch.inference_mode()
+def numbers_kept_per_row(function: Callable[[Tensor], Tensor], x: Tensor) -> int:
+    """How many numbers a pass through ``function`` keeps of each row; x has two rows."""
+    with own_modes(grad=True):
+        return _numbers_kept(function, x) - _numbers_kept(function, x[:1])
+
+
+def _numbers_kept(function: Callable[[Tensor], Tensor], x: Tensor) -> int:
+    total = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total
+        total += tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        function(x)
+    return total
+
+
+def fixed_sizes_for(
+    function: Callable[[Tensor], Tensor], x: Tensor, numbers_per_row: int
+) -> tuple[int, ...]:
+    """Sizes of batches for a row-wise ``function``, ascending, as memory and rounding allow.
+
+    Parameters
+    ----------
+    function : callable
+        From rows (n, ...) to a tensor with a result for each row along its last axis.
+    x : Tensor of shape (m, ...)
+        Some rows, at least one, on which results of both sizes are compared.
+    numbers_per_row : int
+        See `numbers_kept_per_row`.
+
+    Returns
+    -------
+    tuple of int
+        One size, or two whose results for x are bitwise equal.
+    """
+    largest = largest_batch(numbers_per_row, x.device)
+    if largest <= SMALL_BATCH or x.device.type != "cpu":
+        return (largest,)
+    x = x[torch.arange(largest) % len(x)]
+    small = torch.cat([function(part) for part in x.split(SMALL_BATCH)], dim=-1)
+    return (SMALL_BATCH, largest) if torch.equal(small, function(x)) else (largest,)
+
+
+def largest_batch(numbers_per_row: int, device: torch.device) -> int:
+    """A power of two, so that whole groups fill it up; at most `LARGE_BATCH`."""
+    n_rows = _NUMBERS_KEPT.get(device.type, _NUMBERS_KEPT["cuda"]) // max(1, numbers_per_row)
+    usual = LARGE_BATCH.get(device.type, LARGE_BATCH["cuda"])
+    return min(usual, 1 << max(0, n_rows.bit_length() - 1))
+
+
+def fixed_sizes(n: int, sizes: Sequence[int]) -> Iterator[int]:
+    """Sizes of the batches for n rows: large ones, and small ones for what is left if few do."""
+    small, large = sizes[0], sizes[-1]
+    yield from [large] * (n // large)
+    left = n % large
+    # A small batch takes more time per row.
+    n_small = -(-left // small)
+    if left:
+        yield from [small] * n_small if n_small * small <= large // 2 else [large]
+
+
 def map_batches(
     function: Callable[[Tensor], Tensor | NDArray[np.float64]],
-    X: NDArray[Any],
-    device: torch.device,
+    rows: Rows | NDArray[Any],
+    to_tensor: Callable[[NDArray[Any]], Tensor],
+    sizes: Sequence[int],
     *,
     row_axis: int = -1,
     group_size: int = 1,
-    largest_batch: int | None = None,
+    rows_each: int = 1,
 ) -> NDArray[np.float64]:
-    """Apply ``function`` to all rows in batches of one fixed size.
+    """Apply ``function`` to all rows in batches of fixed sizes.
 
-    The last batch is filled up by repeating its last group, so that the score of a row is the same
-    to the last bit whatever rows it comes with.
+    The last batch is filled up by repeating its last group, so that the score of a row is bitwise
+    the same whatever rows it comes with.
 
     Parameters
     ----------
     function : callable
         From a batch (b, ...) to a tensor or array with the rows along ``row_axis``.
-    X : ndarray of shape (n, ...)
-    device : torch.device
+    rows : Rows, or ndarray of shape (n, ...)
+    to_tensor : callable
+        From an array with some of them to a tensor on the device.
+    sizes : sequence of int
+        Of the batches, ascending; see `fixed_sizes_for`.
     row_axis : int, default=-1
     group_size : int, default=1
         Where ``function`` gives one result for each so many consecutive rows; divides n. A batch
-        has room for each group to be filled up to `padded_group` rows.
-    largest_batch : int, optional
-        Rows that there is memory for, if fewer than usual; but a group is always in one batch.
+        has room for each group to be filled up to `padded_group` rows, but a group is always in
+        one batch.
+    rows_each : int, default=1
+        Rows that ``function`` makes of each row; a batch has room for these too.
 
     Returns
     -------
     ndarray, float64
         The results for all n rows, or groups, joined along ``row_axis``.
     """
-    size = SCORING_BATCH.get(device.type, SCORING_BATCH["cuda"])
-    size = min(size, largest_batch or size)
-    size = max(1, size // padded_group(group_size)) * group_size
-    results = []
-    for start in range(0, len(X), size):
-        x = to_tensor(X[start : start + size], device)
-        n_groups, n_missing = len(x) // group_size, (size - len(x)) // group_size
-        x = torch.cat([x, *[x[-group_size:]] * n_missing])
-        result = function(x)
-        if isinstance(result, Tensor):
-            result = result.double().cpu().numpy()
-        results.append(result.take(range(n_groups), axis=row_axis))
+    room = padded_group(group_size) * rows_each
+    in_groups = sorted({max(1, size // room) for size in sizes})
+    results, start = [], 0
+    with own_modes(grad=False):
+        for n_groups in fixed_sizes(len(rows) // group_size, in_groups):
+            stop = start + n_groups * group_size
+            some = rows.take(slice(start, stop)) if isinstance(rows, Rows) else rows[start:stop]
+            x = to_tensor(some)
+            n_present = len(x) // group_size
+            x = torch.cat([x, *[x[-group_size:]] * (n_groups - n_present)])
+            result = function(x)
+            if isinstance(result, Tensor):
+                result = result.double().cpu().numpy()
+            results.append(result.take(range(n_present), axis=row_axis))
+            start = stop
     return np.concatenate(results, axis=row_axis)

@@ -4,7 +4,7 @@ __all__ = ["CollapseWarning", "InterruptedFitWarning", "TrainingError"]
 
 
 class TrainingError(RuntimeError):
-    """Training produced a loss that is not finite; the message names the epoch and the batch."""
+    """Training produced a loss, weights or bounds that are not finite; the message says where."""
 
 
 class CollapseWarning(UserWarning):

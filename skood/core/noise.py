@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise", "fork_rng"]
+__all__ = ["Noise", "Stream"]
 
 _Drawn = dict[tuple[Callable[..., Tensor], str, tuple[int, ...]], Tensor]
+
+
+class Stream(IntEnum):
+    """What an estimator draws random numbers for: ``[seed, Stream.X]`` seeds each independently."""
+
+    CALIBRATION_SPLIT = 0
+    VALIDATION_SPLIT = 1  # and, after it, the order of the rows in training
+    TRAINING = 2
+    DIAGNOSIS = 3
+    INITIALISATION = 4
+    SCORING = 5
+    FIRST_BATCH = 6
 
 
 class Noise:
@@ -46,6 +58,7 @@ class Noise:
         self._pinned = shared
         self._drawn: _Drawn = {}
         self._data: Noise | None = None  # whose dither this shares; None is its own
+        self._forks: tuple[Noise, ...] = ()
 
     def pinned(self) -> Noise:
         """Noise per row that draws each name once: several passes see the same latents and x."""
@@ -53,7 +66,7 @@ class Noise:
         noise._pinned, noise._drawn, noise._data = True, {}, None
         return noise
 
-    def sample(self, index: int) -> Noise:
+    def fork(self, index: int) -> Noise:
         """The noise of one importance sample: other latents, but the same `dither`.
 
         Of shared noise, where it is a function of the index, or of pinned noise, where each call
@@ -62,6 +75,24 @@ class Noise:
         noise = copy.copy(self)
         noise.seed, noise._drawn, noise._data = (*self.seed, index), {}, self._data or self
         return noise
+
+    def side_by_side(self, indices: Iterable[int]) -> Noise:
+        """Several importance samples of shared noise for one batch: those of `fork` for each index.
+
+        The batch holds all rows for the first index, then all for the second, and so on; what is
+        left over at its end sees the last.
+        """
+        noise = copy.copy(self)
+        noise._data, noise._forks = self._data or self, tuple(self.fork(i) for i in indices)
+        return noise
+
+    def state(self) -> Tensor:
+        """Where the stream stands, for `set_state`: only of noise per row."""
+        return self._generator.get_state()
+
+    def set_state(self, state: Tensor) -> None:
+        """Go on from where another stream stood."""
+        self._generator.set_state(state)
 
     def dither(self, shape: Sequence[int]) -> Tensor:
         """Numbers uniform on [0, 1) that belong to the data, for instance to binarise them.
@@ -80,8 +111,16 @@ class Noise:
         return self._draw(torch.rand, name, tuple(shape))
 
     def _draw(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+        if self._forks:
+            n_each, n_left = divmod(shape[0], len(self._forks))
+            sizes = [n_each] * (len(self._forks) - 1) + [n_each + n_left]
+            parts = [
+                fork._draw(draw, name, (n, *shape[1:]))
+                for fork, n in zip(self._forks, sizes, strict=True)
+            ]
+            return torch.cat(parts)
         if not self._pinned:
-            return draw(shape, generator=self._generator, device=self.device)
+            return self._fresh(draw, shape)
         key = (draw, name, shape[1:] if self.shared else shape)
         if key not in self._drawn:
             self._drawn[key] = self._draw_once(draw, name, shape)
@@ -89,18 +128,15 @@ class Noise:
 
     def _draw_once(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
         if not self.shared:
-            return draw(shape, generator=self._generator, device=self.device)
+            return self._fresh(draw, shape)
         # Drawn on the CPU so that a score does not depend on the device's generator.
         generator = torch.Generator().manual_seed(_derive((*self.seed, zlib.crc32(name.encode()))))
-        return draw((1, *shape[1:]), generator=generator).to(self.device)
+        options = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+        return draw((1, *shape[1:]), **options).to(self.device)
 
-
-@contextmanager
-def fork_rng(seed: int) -> Iterator[None]:
-    """Seed torch's global generators for the block, and put them back after it."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
+    def _fresh(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        options = {"generator": self._generator, "dtype": torch.float32, "device": self.device}
+        return draw(shape, **options)
 
 
 def _derive(entropy: Sequence[int]) -> int:

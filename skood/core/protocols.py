@@ -1,17 +1,31 @@
-"""What a network and an objective must offer."""
+"""What networks, objectives and models must offer: capabilities, asked for by ``isinstance``."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from skood.core.noise import Noise
 from skood.core.terms import Terms
 
-__all__ = ["LatentNetwork", "Network", "Objective", "Progress"]
+__all__ = [
+    "DensityModel",
+    "DensityNetwork",
+    "Initialisable",
+    "InvertibleNetwork",
+    "LatentModel",
+    "LatentNetwork",
+    "NetworkModel",
+    "Objective",
+    "Progress",
+    "ScoreNetwork",
+    "missing_members",
+]
 
 
 @dataclass(frozen=True)
@@ -36,14 +50,32 @@ class Progress:
 
 
 @runtime_checkable
-class Network(Protocol):
+class DensityNetwork(Protocol):
     """A torch module that turns a batch into `Terms`.
 
-    ``x`` is a float32 batch on the scale of the data (bytes stay 0 to 255), shape (n, features) for
-    tables and (n, channels, height, width) for images. Layer 1 is nearest to x.
+    ``x`` is a batch on the scale of the data (bytes stay 0 to 255), shape (n, features) for tables
+    and (n, channels, height, width) for images; pixels are float32, real numbers may be float64.
     """
 
-    n_layers: int
+    def terms(self, x: Tensor, noise: Noise) -> Terms:
+        """Terms of each row; what is random comes from ``noise``."""
+        ...
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """Draw ``n`` rows from the model, on the scale of the data."""
+        ...
+
+
+@runtime_checkable
+class LatentNetwork(Protocol):
+    """A `DensityNetwork` with latent layers, which can be taken from q or from the prior.
+
+    Layer 1 is nearest to x. ``below`` says what a layer in ``prior_layers`` becomes: the prior's
+    "mean", or a "sample" of the prior; where q of the other layers depends on these, it sees their
+    mean or a sample under q accordingly.
+    """
+
+    latent_shapes: Sequence[tuple[int, ...]]
 
     @property
     def max_log_px(self) -> float:
@@ -55,46 +87,167 @@ class Network(Protocol):
         x: Tensor,
         noise: Noise,
         prior_layers: Collection[int] = frozenset(),
-        prior_mean: bool = True,
+        below: str = "mean",
     ) -> Terms:
-        """One pass; the layers in ``prior_layers`` come from the prior, the others from q.
-
-        ``prior_mean`` takes the mean of the prior there, instead of a sample of it; where q of the
-        other layers depends on these, it then sees their means under q instead of samples.
-        """
+        """One pass; the layers in ``prior_layers`` come from the prior, the others from q."""
         ...
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         """Draw ``n`` rows from the model, on the scale of the data."""
         ...
 
-
-@runtime_checkable
-class LatentNetwork(Network, Protocol):
-    """A network with latent layers that can be looked into: optional, for those that have them."""
-
-    latent_shapes: Sequence[tuple[int, ...]]
-
     def encode(self, x: Tensor, noise: Noise) -> Sequence[Tensor]:
         """Means of q for every layer, layer 1 first, shapes (n, units, ...)."""
         ...
 
     def reconstruct(
-        self, x: Tensor, noise: Noise, prior_layers: Collection[int], mean: bool = True
+        self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
-        """Mean of x given the latents: the means of q, and of the prior in ``prior_layers``.
+        """Mean of x given the latents: means of q and of the prior, or samples of both."""
+        ...
 
-        Or samples of them where ``mean`` is False.
-        """
+
+@runtime_checkable
+class InvertibleNetwork(Protocol):
+    """A `DensityNetwork` that maps rows to as many base variables, and back."""
+
+    def terms(self, x: Tensor, noise: Noise) -> Terms:
+        """As in `DensityNetwork`."""
+        ...
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """As in `DensityNetwork`."""
+        ...
+
+    def transform(self, x: Tensor, noise: Noise) -> Tensor:
+        """Base variables of each row, shape (n, values)."""
+        ...
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """From base variables to x on the scale of the data, shape (n, ...)."""
+        ...
+
+
+@runtime_checkable
+class ScoreNetwork(Protocol):
+    """A network that knows the score, the gradient of the log density of rows with noise added."""
+
+    def denoise(self, x: Tensor, noise_level: float) -> Tensor:
+        """Mean of clean rows given x, rows with Gaussian noise of that standard deviation."""
+        ...
+
+
+@runtime_checkable
+class Initialisable(Protocol):
+    """A network of which some parameters are set from a first batch of training rows."""
+
+    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
+        """Set them, so that layers have outputs of zero mean and unit variance on x."""
         ...
 
 
 class Objective(Protocol):
     """What training minimises."""
 
-    def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
+    def __call__(
+        self, network: DensityNetwork, x: Tensor, noise: Noise, progress: Progress
+    ) -> Tensor:
         """Loss of a batch, a scalar in nats per row.
 
         An objective gets the network, since some losses need several passes.
         """
         ...
+
+
+@runtime_checkable
+class DensityModel(Protocol):
+    """What every detector uses of its model: a density estimator in the manner of scikit-learn.
+
+    A parameter ``random_state``, if there is one, is set from the detector's.
+    """
+
+    def fit(self, X: Any) -> Any:
+        """Train on normal rows and return the model itself."""
+        ...
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Log-likelihood of each row, nats; the higher, the more likely."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """Mean of `score_samples`."""
+        ...
+
+
+@runtime_checkable
+class LatentModel(Protocol):
+    """What detectors use of a `DensityModel` with latent layers."""
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any, *, n_importance_samples: int = 1) -> NDArray[np.float64]:
+        """Bound of the log-likelihood of each row, the tighter, the more samples."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def count_layers(self, X: Any) -> int:
+        """How many latent layers a fit on X gives, before it; only the shape of X matters."""
+        ...
+
+    def bounds(
+        self,
+        X: Any,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds in which some layers come from the prior, and -log p(x | z), see `skood.HVAE`."""
+        ...
+
+
+@runtime_checkable
+class NetworkModel(Protocol):
+    """What detectors use of a `DensityModel` whose network they look into.
+
+    ``network_`` is the fitted network, a `DensityNetwork` on the CPU.
+    """
+
+    network_: nn.Module
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """As in `DensityModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def scoring_noise(self, *other: int) -> Noise:
+        """The fixed noise of all scores; numbers make it another one."""
+        ...
+
+    def map_network(
+        self, function: Callable[[nn.Module, Tensor], Any], X: Any, **options: Any
+    ) -> NDArray[np.float64]:
+        """``function(network, x)`` over all rows in batches of fixed sizes."""
+        ...
+
+    def first_rows(self, X: Any, n: int) -> Tensor:
+        """The first rows of X as the network takes them, on the CPU."""
+        ...
+
+
+def missing_members(protocol: type, thing: Any) -> list[str]:
+    """Methods of a protocol that ``thing`` lacks; what exists only after `fit` does not count."""
+    methods = {name for base in protocol.__mro__ for name in vars(base) if not name.startswith("_")}
+    return sorted(name for name in methods if not hasattr(thing, name))

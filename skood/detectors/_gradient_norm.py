@@ -5,12 +5,18 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
+from joblib import Memory
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skood.calibration import warn_if_few
-from skood.core.validation import check_group_size, check_rows
-from skood.detectors._base import BaseDetector
+from skood.core.parameters import check_group_size
+from skood.core.protocols import InvertibleNetwork, NetworkModel
+from skood.core.rows import Rows, check_rows
+from skood.detectors._model_detector import ModelDetector
 from skood.detectors._layer_norms import LayerNorms
 from skood.models import Glow
 from skood.scores.gradient_norms import COMBINATIONS, LogNorms
@@ -24,7 +30,7 @@ _SMALLEST_REPEATABILITY = 0.7
 _REPEATED_ROWS = 500
 
 
-class GradientNorm(BaseDetector):
+class GradientNorm(ModelDetector):
     """Out-of-distribution detection by how much a row would change each layer of the model.
 
     The gradient of a row's log-likelihood with respect to the weights says what the model would
@@ -83,7 +89,7 @@ class GradientNorm(BaseDetector):
     calibration_group_scores_ : ndarray of shape (n_groups,), float64
         Scores of groups of calibration rows, where ``group_size`` is not 1.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
-        See `BaseDetector`.
+        See `CalibratedDetector`.
 
     See Also
     --------
@@ -117,28 +123,28 @@ class GradientNorm(BaseDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDetector._parameter_constraints,
+        **ModelDetector._parameter_constraints,
         "combine": [StrOptions({*COMBINATIONS})],
         "group_size": [Interval(Integral, 1, None, closed="left")],
         "layers": [StrOptions({"tensor", "module"})],
         "fisher": [StrOptions({"identity", "diagonal"})],
         "target": [StrOptions({"auto", "log_likelihood", "latent_sum"})],
     }
-    _reference_fraction = 0.5
+    _model_protocol = NetworkModel
 
     def __init__(
         self,
-        model=None,
+        model: Any = None,
         *,
-        combine="max",
-        group_size=1,
-        layers="tensor",
-        fisher="identity",
-        target="auto",
-        fpr=0.05,
-        calibration_fraction=0.3,
-        memory=None,
-        random_state=None,
+        combine: str = "max",
+        group_size: int = 1,
+        layers: str = "tensor",
+        fisher: str = "identity",
+        target: str = "auto",
+        fpr: float = 0.05,
+        calibration_fraction: float = 0.3,
+        memory: str | Memory | None = None,
+        random_state: Any = None,
     ):
         self.model = model
         self.combine = combine
@@ -151,66 +157,83 @@ class GradientNorm(BaseDetector):
         self.memory = memory
         self.random_state = random_state
 
-    def _default_model(self):
+    layer_score_unit_ = "standard deviations"
+
+    def _nested_default(self, name: str) -> Any:
         return Glow()
 
-    def _check_layers(self, name, n_layers):
+    @property
+    def _reference_fraction(self) -> float:
+        return 0.5
+
+    def _check_layers(self, name: str, n_layers: int) -> None:
         if self.target == "latent_sum" and n_layers:
-            raise ValueError(
-                f"target='latent_sum' needs a flow; {name} has {n_layers} latent layers. Use "
-                "target='log_likelihood'."
-            )
+            self._refuse_latent_sum(name)
+
+    def _refuse_latent_sum(self, name: str) -> None:
+        raise ValueError(
+            f"target='latent_sum' needs a flow, whose network has transform and inverse; {name} is "
+            "none. Use target='log_likelihood'."
+        )
 
     @property
-    def _fewest_calibration_rows(self):
+    def _fewest_calibration_rows(self) -> int:
         return max(2, 4 * self.group_size)  # two groups that are normal, and two for the threshold
 
-    def _fit_reference(self, X):
+    def _fit_reference(self, rows: Rows) -> None:
         self.norms_ = (
-            self._choose_norms(X) if self.target == "auto" else self._norms(X, self.target)
+            self._choose_norms(rows) if self.target == "auto" else self._norms(rows, self.target)
         )
         self.target_ = self.norms_.target
         sizes = {1, int(self.group_size)}
-        squared = {size: self.norms_.squared(self.model_, X, size) for size in sizes}
+        squared = {size: self._squared(rows, size) for size in sizes}
         self.log_norms_ = {size: LogNorms.fit(squared[size]) for size in sizes}
         used = self.log_norms_[1].used
         self.layer_names_ = [name for name, u in zip(self.norms_.names, used, strict=True) if u]
 
-    def _norms(self, X, target):
-        return LayerNorms.fit(self.model_, X, target=target, layers=self.layers, fisher=self.fisher)
+    def _norms(self, rows: Rows, target: str) -> LayerNorms:
+        if target == "latent_sum" and not isinstance(self.model_.network_, InvertibleNetwork):
+            self._refuse_latent_sum(type(self.model_).__name__)
+        X, options = self._of_model(rows), {"layers": self.layers, "fisher": self.fisher}
+        return LayerNorms.fit(self.model_, X, target=target, **options)
 
-    def _choose_norms(self, X):
-        norms = self._norms(X, "log_likelihood")
-        self.repeatability_ = norms.repeatability(self.model_, X[:_REPEATED_ROWS])
-        is_flow = not self.model_.network_.n_layers
-        if is_flow and self.repeatability_ < _SMALLEST_REPEATABILITY:
-            return self._norms(X, "latent_sum")
+    def _choose_norms(self, rows: Rows) -> LayerNorms:
+        norms = self._norms(rows, "log_likelihood")
+        some = self._of_model(rows[:_REPEATED_ROWS])
+        self.repeatability_ = norms.repeatability(self.model_, some)
+        has_latent_sum = isinstance(self.model_.network_, InvertibleNetwork)
+        if has_latent_sum and self.repeatability_ < _SMALLEST_REPEATABILITY:
+            return self._norms(rows, "latent_sum")
         return norms
 
-    def _fit_threshold(self, X):
-        super()._fit_threshold(X)
+    def _squared(self, rows: Rows, group_size: int) -> NDArray[np.float64]:
+        rows = rows[: len(rows) // group_size * group_size]
+        return self.norms_.squared(self.model_, self._of_model(rows), group_size)
+
+    def _fit_threshold(self, rows: Rows) -> None:
+        super()._fit_threshold(rows)
         if self.group_size > 1:
-            self.calibration_group_scores_ = self._score_groups(X, int(self.group_size))
+            self.calibration_group_scores_ = self._score_groups(rows, int(self.group_size))
             warn_if_few(len(self.calibration_group_scores_), self.fpr, "groups")
 
-    def _statistic(self, X):
-        return self._score_groups(X, 1)
+    def _statistic(self, rows: Rows) -> NDArray[np.float64]:
+        return self._score_groups(rows, 1)
 
-    def _score_groups(self, X, group_size):
+    def _score_groups(self, rows: Rows, group_size: int) -> NDArray[np.float64]:
         if group_size not in self.log_norms_:
             raise ValueError(
                 f"group_size must be 1 or {self.group_size}, for which this {type(self).__name__} "
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
-        squared = self.norms_.squared(self.model_, X, group_size)
+        squared = self._squared(rows, group_size)
         return COMBINATIONS[self.combine](squared, self.log_norms_[group_size])
 
-    def _calibration_groups(self, group_size):
+    def _calibration_groups(self, group_size: int) -> NDArray[np.float64]:
         if group_size == 1:
             return super()._calibration_groups(1)
         return self.calibration_group_scores_
 
-    def squared_norms(self, X, group_size=1):
+    def squared_norms(self, X: ArrayLike | Tensor, group_size: int = 1) -> NDArray[np.float64]:
         """Squared norms of the gradients, layer by layer, for consecutive groups of rows.
 
         Returns
@@ -226,11 +249,11 @@ class GradientNorm(BaseDetector):
             If ``group_size`` is no positive integer that divides n.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        return self.norms_.squared(self.model_, X, check_group_size(group_size, len(X)))
+        rows = check_rows(self, X, reset=False)
+        return self._squared(rows, check_group_size(group_size, len(rows)))
 
-    def score_layers(self, X):
-        """Where a row is strange: the log norm of each layer, compared with normal rows.
+    def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
+        """Where a row is unusual: the log norm of each layer, compared with normal rows.
 
         Returns
         -------
@@ -238,7 +261,4 @@ class GradientNorm(BaseDetector):
             Distance from the mean in standard deviations; positive where the gradient is larger
             than usual.
         """
-        check_is_fitted(self)
-        self._check_scoring_parameters()
-        X = check_rows(self, X, reset=False)
-        return self.log_norms_[1].standardise(self.norms_.squared(self.model_, X, 1))
+        return self.log_norms_[1].standardise(self._squared(self._checked(X), 1))

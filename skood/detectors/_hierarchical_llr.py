@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
+from joblib import Memory
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from skood.core.validation import check_rows
-from skood.detectors._base import BaseDetector
+from skood.core.protocols import DensityModel, LatentModel
+from skood.core.rows import Rows
+from skood.detectors._model_detector import ModelDetector
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
     information_ratios,
@@ -23,7 +29,7 @@ from skood.scores.ratios import (
 __all__ = ["HierarchicalLLR"]
 
 
-class HierarchicalLLR(BaseDetector):
+class HierarchicalLLR(ModelDetector):
     """Out-of-distribution detection by the likelihood ratio between a model's layers.
 
     A hierarchical model rebuilds strange inputs well from its lowest layers, which know edges and
@@ -66,12 +72,25 @@ class HierarchicalLLR(BaseDetector):
     ----------
     reference_ratios_ : ndarray of shape (n_layers - 1, n_reference)
         LLR>k of the normal rows that ``k="max"`` refers to, nats: half of the calibration rows.
+    reference_ratio_, reference_likelihood_ : float
+        For real values and other ``k``: largest ratio and smallest likelihood, in nats, of a quarter
+        of the calibration rows; see Notes.
+    layer_names_, layer_score_unit_ : list of str, str
+        Of `score_layers`.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
-        See `BaseDetector`.
+        See `CalibratedDetector`.
 
     See Also
     --------
     Likelihood : The plain likelihood, which this method mends.
+
+    Notes
+    -----
+    On real values, such as tables, LLR>k = L - L>k has a blind spot: far from the training rows L
+    falls faster than L>k, so the ratio of a row at 10^9 standard deviations is that of the most
+    normal of rows. ``k="max"`` is two-sided and sees it. For other ``k`` a row that is less likely
+    than every one of some normal rows has a score beyond the largest of these, by as many nats as
+    its likelihood lacks; all other rows have the papers' number.
 
     References
     ----------
@@ -90,7 +109,7 @@ class HierarchicalLLR(BaseDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDetector._parameter_constraints,
+        **ModelDetector._parameter_constraints,
         "k": [Interval(Integral, 1, None, closed="left"), StrOptions({"ada", "opt", "max"})],
         "l": [Interval(Integral, 2, None, closed="left"), None],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
@@ -99,16 +118,16 @@ class HierarchicalLLR(BaseDetector):
 
     def __init__(
         self,
-        model=None,
-        k="max",
+        model: Any = None,
+        k: int | str = "max",
         *,
-        l=None,
-        fpr=0.05,
-        n_importance_samples=8,
-        below="mean",
-        calibration_fraction=0.2,
-        memory=None,
-        random_state=None,
+        l: int | None = None,
+        fpr: float = 0.05,
+        n_importance_samples: int = 8,
+        below: str = "mean",
+        calibration_fraction: float = 0.2,
+        memory: str | Memory | None = None,
+        random_state: Any = None,
     ):
         self.model = model
         self.k = k
@@ -120,7 +139,14 @@ class HierarchicalLLR(BaseDetector):
         self.memory = memory
         self.random_state = random_state
 
-    def _check_layers(self, name, n_layers):
+    _model_protocol = LatentModel
+
+    def _check_model(self, model: Any) -> None:
+        if isinstance(model, DensityModel) and not hasattr(model, "count_layers"):
+            self._check_layers(type(model).__name__, 0)
+        super()._check_model(model)
+
+    def _check_layers(self, name: str, n_layers: int) -> None:
         if n_layers < 2:
             raise ValueError(
                 f"HierarchicalLLR needs a model with at least 2 latent layers; {name} has "
@@ -140,24 +166,61 @@ class HierarchicalLLR(BaseDetector):
             )
 
     @property
-    def _reference_fraction(self):
-        return 0.5 if self.k == "max" else 0.0
+    def layer_names_(self) -> list[str]:
+        """Columns of `score_layers`."""
+        check_is_fitted(self)
+        name = "LLR>" if self.k == "max" else "layer "
+        return [f"{name}{i}" for i in range(1, self.model_.n_layers_)]
 
-    def _fit_reference(self, X):
-        self.reference_ratios_ = likelihood_ratios(self._bounds(X)[0])
+    @property
+    def layer_score_unit_(self) -> str:
+        """Unit of `score_layers`."""
+        check_is_fitted(self)
+        return "standard deviations" if self.k == "max" else "nats"
 
-    def _statistic(self, X):
-        bounds, nll = self._bounds(X)
+    @property
+    def _reference_fraction(self) -> float:
+        if self.k == "max":
+            return 0.5
+        return 0.25 if self._has_floor else 0.0
+
+    @property
+    def _has_floor(self) -> bool:
+        """Whether the likelihood of rows has no bottom, as for real values (before a fit: of X)."""
+        if self.k == "max" or "models_" not in vars(self):
+            return False
+        spec = getattr(self.model_, "rows_", None)
+        return len(self.input_shape_) == 1 if spec is None else spec.kind == "real"
+
+    def _fit_reference(self, rows: Rows) -> None:
+        bounds, nll = self._bounds(rows)
+        if self.k == "max":
+            self.reference_ratios_ = likelihood_ratios(bounds)
+        else:
+            self.reference_ratio_ = float(self._ratio(bounds, nll).max())
+            self.reference_likelihood_ = float(bounds[0].min())
+
+    def _statistic(self, rows: Rows) -> NDArray[np.float64]:
+        bounds, nll = self._bounds(rows)
+        ratio = self._ratio(bounds, nll)
+        if not self._has_floor:
+            return ratio
+        missing = self.reference_likelihood_ - bounds[0]
+        return np.where(missing > 0, np.maximum(ratio, self.reference_ratio_ + missing), ratio)
+
+    def _ratio(self, bounds: NDArray[np.float64], nll: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.k == "ada":
             return adaptive_likelihood_ratio(bounds, nll)
         if self.k == "opt":
             return optimal_likelihood_ratio(bounds, nll)
         if self.k == "max":
             return most_significant_ratio(likelihood_ratios(bounds), self.reference_ratios_)
+        if self.l is not None and self._has_floor:
+            bounds = bounds[1:]  # the first is the likelihood
         return likelihood_ratios(bounds)[-1]
 
-    def score_layers(self, X):
-        """Where a row is strange: what each latent layer adds to the ratio.
+    def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
+        """Where a row is unusual: what each latent layer adds to the ratio.
 
         Parameters
         ----------
@@ -167,30 +230,31 @@ class HierarchicalLLR(BaseDetector):
         -------
         ndarray of shape (n, n_layers - 1), float64
             Column k - 1 is LLR>k - LLR>k-1 in nats, what is lost when layer k comes from the prior
-            as well: the higher, the stranger is what that layer holds. With ``k="ada"`` it has its
+            as well: the higher, the more unusual is what that layer holds. With ``k="ada"`` it has its
             weight, and a row adds up to its `ood_score`; with an integer k and ``l=None`` the
             first k columns do. With ``k="max"`` it is instead the distance of LLR>k from its median
             on normal rows, in standard deviations and with its sign; `ood_score` is the
             largest in size.
         """
-        check_is_fitted(self)
-        self._check_scoring_parameters()
-        X = check_rows(self, X, reset=False)
-        bounds, nll = self._bounds(X, every_layer=True)
+        bounds, nll = self._bounds(self._checked(X), every_layer=True)
         if self.k == "max":
             return standardised_ratios(likelihood_ratios(bounds), self.reference_ratios_).T
         weights = information_ratios(nll) if self.k == "ada" else 1.0
         return (weights * layer_contributions(bounds)).T
 
-    def _bounds(self, X, every_layer=False):
-        prior_layers = None
+    def _bounds(
+        self, rows: Rows, every_layer: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        prior_layers: Sequence[Collection[int]] | None = None
         if isinstance(self.k, Integral) and not every_layer:
-            n_layers = self.model_.network_.n_layers
-            first = () if self.l is None else range(self.l, n_layers + 1)
-            prior_layers = [first, range(1, self.k + 1)]
-        return self.model_.bounds(
-            X,
+            prior_layers = [(), range(1, int(self.k) + 1)]
+            if self.l is not None:
+                prior_layers[0] = range(self.l, self.model_.n_layers_ + 1)
+                prior_layers = [(), *prior_layers] if self._has_floor else prior_layers
+        bounds: tuple[NDArray[np.float64], NDArray[np.float64]] = self.model_.bounds(
+            self._of_model(rows),
             n_importance_samples=self.n_importance_samples,
-            prior_mean=self.below == "mean",
+            below=self.below,
             prior_layers=prior_layers,
         )
+        return bounds

@@ -5,20 +5,26 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
+from joblib import Memory
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from skood.detectors._base import BaseDetector
+from skood.core.protocols import LatentModel
+from skood.core.rows import Rows
+from skood.detectors._model_detector import ModelDetector
 
 __all__ = ["Likelihood"]
 
 
-class Likelihood(BaseDetector):
+class Likelihood(ModelDetector):
     """Out-of-distribution detection by the negative log-likelihood: the baseline.
 
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        Any generative model of skood; None is ``HVAE()``.
+        Any generative model, or another density estimator with ``score_samples`` and ``score``, such
+        as `sklearn.mixture.GaussianMixture`; None is ``HVAE()``.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=8
@@ -34,7 +40,7 @@ class Likelihood(BaseDetector):
     Attributes
     ----------
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
-        See `BaseDetector`.
+        See `CalibratedDetector`.
 
     See Also
     --------
@@ -47,19 +53,19 @@ class Likelihood(BaseDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDetector._parameter_constraints,
+        **ModelDetector._parameter_constraints,
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
         self,
-        model=None,
+        model: Any = None,
         *,
-        fpr=0.05,
-        n_importance_samples=8,
-        calibration_fraction=0.2,
-        memory=None,
-        random_state=None,
+        fpr: float = 0.05,
+        n_importance_samples: int = 8,
+        calibration_fraction: float = 0.2,
+        memory: str | Memory | None = None,
+        random_state: Any = None,
     ):
         self.model = model
         self.fpr = fpr
@@ -68,5 +74,8 @@ class Likelihood(BaseDetector):
         self.memory = memory
         self.random_state = random_state
 
-    def _statistic(self, X):
-        return -self.model_.score_samples(X, n_importance_samples=self.n_importance_samples)
+    def _statistic(self, rows: Rows) -> NDArray[np.float64]:
+        if not isinstance(self.model_, LatentModel):
+            return -np.asarray(self.model_.score_samples(self._of_model(rows)), dtype=np.float64)
+        n_samples = self.n_importance_samples
+        return -self.model_.score_samples(self._of_model(rows), n_importance_samples=n_samples)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from skood.core.rows import Rows
 from skood.detectors._likelihood import Likelihood
 
 __all__ = ["Typicality"]
@@ -36,10 +38,12 @@ class Typicality(Likelihood):
     typicality", eq. 4).
     """
 
-    _reference_fraction = 0.25  # one mean needs fewer rows than a tail
+    @property
+    def _reference_fraction(self) -> float:
+        return 0.25  # one mean needs fewer rows than a tail
 
-    def _fit_reference(self, X):
-        self.entropy_ = float(np.mean(self._statistic(X)))
+    def _fit_reference(self, rows: Rows) -> None:
+        self.entropy_ = float(np.mean(self._statistic(rows)))
 
-    def _combine(self, statistics):
+    def _combine(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.abs(statistics.mean(axis=1) - self.entropy_)

@@ -4,53 +4,64 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    DensityMixin,
-    TransformerMixin,
-)
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
-from skood.core.batches import map_batches, resolve_device, to_array
-from skood.core.exceptions import CollapseWarning
-from skood.core.noise import Noise, fork_rng
-from skood.core.trainer import Trainer
-from skood.core.training import train
-from skood.core.validation import check_rows, check_scale, data_kind, draw_seed, keep_fitted
-from skood.models._bounds import bounds_of_batch, check_count, check_prior_layers
+from skood.core.batches import (
+    LARGE_BATCH,
+    fixed_sizes_for,
+    map_batches,
+    numbers_kept_per_row,
+    resolve_device,
+)
+from skood.core.modes import explicit_construction, own_modes
+from skood.core.noise import Noise, Stream
+from skood.core.parameters import check_count, draw_seed
+from skood.core.protocols import DensityNetwork, Objective
+from skood.core.row_spec import DATA_KINDS, RowSpec
+from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.models._bounds import bounds_of_batch, check_prior_layers, samples_at_a_time
+from skood.models._nested import NestedDefaults
 from skood.objectives import ELBO
+from skood.training.interruption import raise_again, warn_of_interruption
+from skood.training.loop import train
+from skood.training.trainer import Trainer
 
 __all__ = ["BaseGenerativeModel"]
 
+_Floats = NDArray[np.float64]
+_SIZED_ROWS = 128
 
-class BaseGenerativeModel(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
-):
+
+class BaseGenerativeModel(NestedDefaults, DensityMixin, BaseEstimator):
     """Base of the generative models.
 
     A subclass gives ``__init__`` with at least the parameters constrained below, and
-    ``_build_network(X, kind)``, which returns a torch module that is a
-    `skood.core.protocols.Network` for training rows X of that `skood.core.validation.data_kind`.
+    ``_build_network(rows)``, which returns a torch module that is a
+    `skood.core.protocols.DensityNetwork` for the training rows that a `RowSpec` describes.
 
     Attributes
     ----------
     network_ : torch.nn.Module
         The trained network, on the CPU.
+    rows_ : RowSpec
+        Shape, kind and units of the training rows.
+    data_kind_ : {"bytes", "unit", "real"}
+        Kind of the fitted data: 8-bit pixels, pixels in [0, 1], or real numbers.
     input_shape_ : tuple of int
         Shape of one row.
     n_features_in_ : int
         scikit-learn's count, ``X.shape[1]``.
-    data_kind_ : {"bytes", "unit", "real"}
-        Scale of the fitted data: 0 to 255, [0, 1], or anything.
     history_ : dict of lists
         One entry per epoch: ``train_loss``, ``bound`` (without free bits, on held-out rows where
         ``held_out``), both in nats per row, ``kl`` in nats and ``active_units`` of each layer,
@@ -63,9 +74,12 @@ class BaseGenerativeModel(
         Weights after each of ``trainer.snapshot_epochs``; see `at_epoch`.
     seed_ : int
         Drawn from ``random_state``; rules training and the fixed noise of the scores.
+    batch_sizes_ : tuple of int
+        Rows in a batch of the scores, fixed by the memory that a row takes.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "data_kind": [StrOptions({"auto", *DATA_KINDS})],
         "trainer": [Trainer, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -74,8 +88,16 @@ class BaseGenerativeModel(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    data_kind: str
+    trainer: Trainer | None
+    max_epochs: int | str
+    batch_size: int
+    learning_rate: float | str
+    device: str | torch.device
+    random_state: Any
+    verbose: int
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
         """Train on normal rows.
 
         Parameters
@@ -94,44 +116,90 @@ class BaseGenerativeModel(
         ValueError
             If a parameter or X is not valid; the estimator is then as it was before.
         TrainingError
-            If the loss is not finite.
+            If the loss or the weights are not finite; likewise.
+        KeyboardInterrupt
+            After Ctrl-C. If one epoch is done, the estimator is fitted with the best network so
+            far, and can be used; see `Trainer` for how to go on without the exception.
 
         Warns
         -----
         CollapseWarning
             If a latent layer carries no information.
-        InterruptedFitWarning
-            After Ctrl-C; the estimator is fitted with the best network so far.
+        ConvergenceWarning
+            If training made the model worse.
         """
-        with keep_fitted(self):
-            self._validate_params()
-            trainer = Trainer() if self.trainer is None else self.trainer
-            trainer._validate_params()
-            device = resolve_device(self.device)
-            X = check_rows(self, X, reset=True)
-            self.data_kind_ = data_kind(X)
-            self.seed_ = draw_seed(self.random_state)
-            with fork_rng(self.seed_):
-                network = self._build_network(X, self.data_kind_)
-            objective = self._objective_for(network)
-            self.history_, self.interrupted_, self.snapshots_ = train(
-                network,
-                objective,
-                X,
-                trainer=trainer,
-                max_epochs=self.max_epochs,
-                batch_size=self.batch_size,
-                learning_rate=self._learning_rate_for(X),
-                device=device,
-                seed=self.seed_,
-                verbose=self.verbose,
-            )
-            self.network_ = network
-            self.n_iter_ = len(self.history_["train_loss"])
-        self._warn_of_collapse()
+        fitted = unfitted_copy(self)
+        terminated = fitted._fit(X)
+        vars(self).update(vars(fitted))
+        if self.interrupted_:
+            if terminated or self._trainer.on_interrupt == "raise":
+                raise_again(terminated)
+            warn_of_interruption(self.n_iter_)
+        self._warn_of_training()
         return self
 
-    def at_epoch(self, epoch):
+    def _fit(self, X: Any) -> bool:
+        """All of `fit` on an estimator that nobody uses yet; returns whether SIGTERM ended it."""
+        self._validate_params()
+        self._trainer.check()
+        device = resolve_device(self.device)
+        rows = check_rows(self, X, reset=True)
+        spec = RowSpec.of(rows, self.data_kind)
+        seed = draw_seed(self.random_state)
+        with own_modes(grad=True), explicit_construction(seed):
+            network = self._build_network(spec)
+        state = train(
+            network,
+            self._objective_for(network),
+            rows,
+            spec,
+            trainer=self._trainer,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self._learning_rate_for(spec),
+            device=device,
+            seed=seed,
+            verbose=self.verbose,
+        )
+        rows.remember_on(self)
+        self.rows_, self.seed_, self.network_ = spec, seed, network
+        self.history_, self.interrupted_ = state.columns(), state.interrupted
+        self.snapshots_, self.n_iter_ = state.snapshots, state.epoch
+        self.batch_sizes_ = self._fixed_sizes(spec.to_tensor(rows.take(slice(_SIZED_ROWS)), _CPU))
+        return state.terminated
+
+    def _fixed_sizes(self, x: Tensor) -> tuple[int, ...]:
+        noise = self._on_cpu_noise().fork(0)
+
+        def log_weights(x: Tensor) -> Tensor:
+            return self._density.terms(x, noise).log_weight
+
+        with own_modes(grad=False):
+            n_kept = numbers_kept_per_row(log_weights, x[torch.arange(2) % len(x)])
+            return fixed_sizes_for(log_weights, x, n_kept)
+
+    @property
+    def _density(self) -> DensityNetwork:
+        density: DensityNetwork = self.network_
+        return density
+
+    @property
+    def _trainer(self) -> Trainer:
+        return Trainer() if self.trainer is None else self.trainer
+
+    @property
+    def data_kind_(self) -> str:
+        return self._fitted("rows_").kind
+
+    def _fitted(self, name: str) -> Any:
+        if name not in vars(self):
+            raise AttributeError(f"{name}: this {type(self).__name__} is not fitted yet.")
+        return vars(self)[name]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
+    def at_epoch(self, epoch: int) -> Any:
         """The fitted model as it was after so many epochs: a copy with weights of its own.
 
         For detectors that do well with hardly trained models::
@@ -143,6 +211,11 @@ class BaseGenerativeModel(
         ----------
         epoch : int
             One of ``trainer.snapshot_epochs``.
+
+        Raises
+        ------
+        ValueError
+            If the weights after this epoch were not kept.
         """
         check_is_fitted(self)
         if not isinstance(epoch, Integral) or epoch not in self.snapshots_:
@@ -159,14 +232,9 @@ class BaseGenerativeModel(
         model.n_iter_ = epoch
         return model
 
-    def count_layers(self, X):
-        """How many latent layers a fit on X would give; raises ValueError where `fit` would."""
-        self._validate_params()
-        with fork_rng(0), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `fit` will tell
-            return self._build_network(X, data_kind(X)).n_layers
-
-    def score_samples(self, X, *, n_importance_samples=1):
+    def score_samples(
+        self, X: ArrayLike | Tensor | Rows, *, n_importance_samples: int = 1
+    ) -> _Floats:
         """Log-likelihood of each row, or its lower bound for models with latent variables.
 
         Parameters
@@ -184,7 +252,14 @@ class BaseGenerativeModel(
         bounds, _ = self.bounds(X, n_importance_samples=n_importance_samples, prior_layers=[()])
         return bounds[0]
 
-    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, prior_layers=None):
+    def bounds(
+        self,
+        X: ArrayLike | Tensor | Rows,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> tuple[_Floats, _Floats]:
         """Lower bounds of log p(x) in which some latent layers come from the prior.
 
         Parameters
@@ -192,7 +267,7 @@ class BaseGenerativeModel(
         X : array-like of shape (n, ...)
         n_importance_samples : int, default=1
             Time is proportional to it, memory does not depend on it.
-        prior_mean : bool, default=True
+        below : {"mean", "sample"}, default="mean"
             Whether those layers take the mean of the prior, or a sample of it.
         prior_layers : sequence of collections of int, default=None
             For each bound the layers that come from the prior, layer 1 being nearest to x. None is
@@ -205,7 +280,8 @@ class BaseGenerativeModel(
             In nats, the higher, the more likely; ``()`` gives the ordinary bound.
         nll : ndarray of shape (len(prior_layers), n), float64
             -log p(x | z) in nats, mean over the samples, counted from the largest value that
-            the likelihood can take: never negative, 0 for a perfect reconstruction.
+            the likelihood can take: never negative, 0 for a perfect reconstruction. For a model
+            without latent layers it is -log p(x) itself, and may be negative.
 
         Notes
         -----
@@ -218,73 +294,119 @@ class BaseGenerativeModel(
         """
         check_is_fitted(self)
         if prior_layers is None:
-            prior_layers = [range(1, k + 1) for k in range(max(1, self.network_.n_layers))]
-        check_prior_layers(self, prior_layers)
-        check_count("n_importance_samples", n_importance_samples)
-        options = {"prior_layers": prior_layers, "n_samples": n_importance_samples}
+            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
+        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
+        n_samples = check_count("n_importance_samples", n_importance_samples)
+        n_samples = n_samples if self._n_layers else 1  # they would all be the same
         evaluate = partial(
-            bounds_of_batch, noise=self._scoring_noise(), prior_mean=prior_mean, **options
+            bounds_of_batch,
+            noise=self.scoring_noise(),
+            below=below,
+            prior_layers=prior_layers,
+            n_samples=n_samples,
+            sizes=self._sizes_on(resolve_device(self.device)),
         )
-        bounds, nll = self._map(X, evaluate)
-        return bounds, np.maximum(nll, 0)
+        bounds, nll = self.map_network(evaluate, X, rows_each=samples_at_a_time(n_samples))
+        return bounds, nll
 
-    def score(self, X, y=None):
+    @property
+    def _n_layers(self) -> int:
+        """Latent layers of the fitted network."""
+        return 0
+
+    def score(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> float:
         """Mean of `score_samples`, nats per row; the higher, the better the model fits X."""
         return float(np.mean(self.score_samples(X)))
 
-    def bits_per_dim(self, X, *, n_importance_samples=1):
+    def bits_per_dim(self, X: ArrayLike | Tensor, *, n_importance_samples: int = 1) -> _Floats:
         """Negative log-likelihood of each row in bits per value of the row, shape (n,)."""
         nats = self.score_samples(X, n_importance_samples=n_importance_samples)
-        return -nats / (math.log(2) * math.prod(self.input_shape_))
+        bits: _Floats = -nats / (math.log(2) * math.prod(self.input_shape_))
+        return bits
 
-    def _scoring_noise(self, *other):
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> _Floats:
+        """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples)
+        noise = Noise(draw_seed(random_state))
+        with own_modes(grad=False):
+            return self.rows_.to_array(self._density.sample(n_samples, noise))
+
+    def scoring_noise(self, *other: int) -> Noise:
         """The same for all rows and all calls: a score is a fixed function of its row.
 
         Numbers make it another noise, to see how much depends on it.
         """
-        return Noise([self.seed_, 5, *other], resolve_device(self.device), shared=True)
+        seed = [self.seed_, Stream.SCORING, *other]
+        return Noise(seed, resolve_device(self.device), shared=True)
 
-    def _learning_rate_for(self, X):
-        """The rate that training starts with."""
-        return self.learning_rate
+    def _on_cpu_noise(self) -> Noise:
+        return Noise([self.seed_, Stream.SCORING], shared=True)
 
-    def _objective_for(self, network):
-        """What training minimises."""
-        return ELBO(free_bits=0.0)
+    def map_network(
+        self,
+        function: Callable[[nn.Module, Tensor], Any],
+        X: ArrayLike | Tensor | Rows,
+        *,
+        sizes: Sequence[int] | None = None,
+        **options: Any,
+    ) -> _Floats:
+        """``function(network, x)`` over all rows of X, on the chosen device.
 
-    def sample(self, n_samples=1, *, random_state=None):
-        """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
+        Parameters
+        ----------
+        function : callable
+            Row-wise; see `skood.core.batches.map_batches` for it and for the options.
+        X : array-like of shape (n, ...)
+        sizes : sequence of int, default=None
+            Of the batches; None is ``batch_sizes_`` on a CPU.
+
+        Returns
+        -------
+        ndarray, float64
+        """
         check_is_fitted(self)
-        check_count("n_samples", n_samples)
-        noise = Noise(draw_seed(random_state))
-        with torch.inference_mode():
-            return to_array(self.network_.sample(n_samples, noise), self.input_shape_)
-
-    def _map(self, X, function, **options):
-        """``function(network, x)`` over all rows of X, on the chosen device; see `map_batches`."""
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        check_scale(self, X, self.data_kind_)
-        network, device = self._network_on_device()
-        return map_batches(lambda x: function(network, x), X, device, **options)
-
-    def _network_on_device(self):
-        """The network where it computes, and that device."""
+        rows = check_rows(self, X, reset=False)
+        self.rows_.check(type(self).__name__, rows)
         device = resolve_device(self.device)
         # A copy: scoring must not change the estimator, and pickles should load without a GPU.
         network = self.network_ if device.type == "cpu" else copy.deepcopy(self.network_).to(device)
-        return network, device
+        return map_batches(
+            partial(function, network),
+            rows,
+            partial(self.rows_.to_tensor, device=device),
+            sizes or self._sizes_on(device),
+            **options,
+        )
 
-    def _warn_of_collapse(self):
-        units = self.history_["active_units"]
-        for layer, n_active in enumerate(units[-1] if units else (), start=1):
-            if n_active == 0:
-                nats = self.history_["kl"][-1][layer - 1]
-                warnings.warn(
-                    f"Latent layer {layer} of {type(self).__name__} carries no information about "
-                    f"X (0 active units, {nats:.3f} nats), so likelihood ratios that keep only "
-                    f"layers from {layer} on mean nothing. Raise the objective's free_bits for "
-                    "this layer, train longer, or use fewer layers.",
-                    CollapseWarning,
-                    stacklevel=3,
-                )
+    def _sizes_on(self, device: torch.device) -> tuple[int, ...]:
+        if device.type == "cpu":
+            return self.batch_sizes_
+        # A GPU has about as many times the memory as its batches are larger.
+        return (LARGE_BATCH["cuda"] // LARGE_BATCH["cpu"] * self.batch_sizes_[-1],)
+
+    def first_rows(self, X: ArrayLike | Tensor | Rows, n: int) -> Tensor:
+        """The first n rows of X as the network takes them, on the CPU."""
+        rows = check_rows(self, X, reset=False)
+        return self.rows_.to_tensor(rows.take(slice(n)), _CPU)
+
+    def _build_network(self, rows: RowSpec) -> nn.Module:
+        """The network for such training rows, untrained."""
+        raise NotImplementedError
+
+    def _learning_rate_for(self, rows: RowSpec) -> float:
+        """The rate that training starts with."""
+        return float(self.learning_rate)
+
+    def _objective_for(self, network: nn.Module) -> Objective:
+        """What training minimises."""
+        return ELBO(free_bits=0.0)
+
+    def _nested_default(self, name: str) -> Any:
+        return Trainer() if name == "trainer" else None
+
+    def _warn_of_training(self) -> None:
+        """Warn of what the history shows."""
+
+
+_CPU = torch.device("cpu")

@@ -91,8 +91,8 @@ class BIVA(BaseHierarchicalVAE):
         Units (channels) of each half of a latent layer, layer 1 (nearest to x) first; below the
         top a layer has two halves. "auto" is as in `HVAE`, but ten layers for colour images:
         (8, 16, 32, 42, 40, 38, 36, 34, 32, 30), the lowest three being maps.
-    n_spatial_layers, network, width, likelihood, objective, trainer, max_epochs, batch_size, \
-learning_rate, device, random_state, verbose
+    n_spatial_layers, network, width, likelihood, data_kind, objective, trainer, max_epochs, \
+batch_size, learning_rate, device, random_state, verbose
         As in `HVAE`.
 
     See Also
@@ -128,7 +128,7 @@ learning_rate, device, random_state, verbose
 
     _network_class = BidirectionalNetwork
 
-    def _plan(self, shape, n_rows):
+    def _plan(self, shape: tuple[int, ...], n_rows: int) -> Plan:
         dims, n_spatial = self.latent_dims, self.n_spatial_layers
         if isinstance(dims, str) and len(shape) == 3 and shape[0] > 1:
             dims = (8, 16, 32, 42, 40, 38, 36, 34, 32, 30)

@@ -2,63 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from skood.core.noise import Noise
+from skood.core.protocols import LatentNetwork
+from skood.core.terms import Terms
 from skood.scores.bounds import importance_weighted_bound
 
-__all__ = ["bounds_of_batch", "check_count", "check_layer", "check_prior_layers"]
+__all__ = ["bounds_of_batch", "check_layer", "check_prior_layers", "samples_at_a_time"]
+
+_MOST_SIDE_BY_SIDE = 16
 
 
-def bounds_of_batch(network, x, noise, *, prior_layers, n_samples, prior_mean):
+def samples_at_a_time(n_samples: int) -> int:
+    """How many samples of a row stand side by side in a batch: about 16 of many, evenly."""
+    return -(-n_samples // -(-n_samples // _MOST_SIDE_BY_SIDE))
+
+
+def bounds_of_batch(
+    network: nn.Module,
+    x: Tensor,
+    *,
+    noise: Noise,
+    below: str,
+    prior_layers: Sequence[Collection[int]],
+    n_samples: int,
+    sizes: Sequence[int],
+) -> NDArray[np.float64]:
     """Bounds and -log p(x | z) for each set of layers, shape (2, n_sets, n), nats.
 
-    One sample is in memory at a time.
+    Samples of a row stand side by side in one batch of one of the ``sizes``, as many as it has room
+    for.
     """
-    n_samples = n_samples if network.n_layers else 1  # they would all be the same
+    result = []
+    for layers in prior_layers:
+        options = (layers, below) if layers else ()
+        terms = [
+            (_by_sample(each.log_weight, n, len(x)), _by_sample(each.log_px, n, len(x)))
+            for each, n in _passes(network, x, noise, n_samples, sizes, options)
+        ]
+        log_weights, log_px = (np.concatenate(parts) for parts in zip(*terms, strict=True))
+        nll = -log_px.mean(axis=0)
+        if isinstance(network, LatentNetwork):
+            nll = np.maximum(nll + network.max_log_px, 0)
+        result.append((importance_weighted_bound(log_weights), nll))
+    return np.stack(result, axis=1)
 
-    def log_weights(layers, log_px):
-        for s in range(n_samples):
-            terms = network.terms(x, noise.sample(s), layers, prior_mean)
-            log_px += terms.log_px.double().cpu().numpy()
-            yield terms.log_weight.double().cpu().numpy()
 
-    result = np.zeros((2, len(prior_layers), len(x)))
-    for bound, log_px, layers in zip(*result, prior_layers, strict=True):
-        bound[:] = importance_weighted_bound(log_weights(layers, log_px))
-        log_px[:] = network.max_log_px - log_px / n_samples
-    return result
+def _passes(
+    network: Any,
+    x: Tensor,
+    noise: Noise,
+    n_samples: int,
+    sizes: Sequence[int],
+    options: tuple[Any, ...],
+) -> Iterator[tuple[Terms, int]]:
+    """Terms of all samples, some at a time, and how many samples these are of."""
+    most = max(1, sizes[-1] // len(x))
+    n_passes = -(-n_samples // most)
+    each = -(-n_samples // n_passes)
+    size = next(size for size in (*sizes, len(x) * each) if size >= len(x) * each)
+    for start in range(0, n_samples, each):
+        indices = range(start, min(n_samples, start + each))
+        repeated = x.repeat(len(indices), *(1,) * (x.ndim - 1))
+        filled = torch.cat([repeated, repeated[-1:].expand(size - len(repeated), *x.shape[1:])])
+        yield network.terms(filled, noise.side_by_side(indices), *options), len(indices)
 
 
-def check_prior_layers(model, prior_layers):
-    """Raise ValueError unless these are collections of layers that the fitted model has."""
+def _by_sample(values: Tensor, n_samples: int, n_rows: int) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = values[: n_samples * n_rows].double().cpu().numpy()
+    return array.reshape(n_samples, n_rows)
+
+
+def check_prior_layers(name: str, n_layers: int, prior_layers: Sequence[Collection[int]]) -> None:
+    """Raise ValueError unless these are collections of layers of the model called ``name``."""
     for layers in prior_layers:
         if not isinstance(layers, Collection):
             raise ValueError(
                 "prior_layers must hold a collection of layers for each bound; got "
                 f"{layers!r} for one. Write [(1, 2)] for one bound with layers 1 and 2."
             )
-        if layers and not model.network_.n_layers:
+        if layers and not n_layers:
             raise ValueError(
-                f"prior_layers must be [()] for {type(model).__name__}, which has no latent "
+                f"prior_layers must be [()] for {name}, which has no latent "
                 f"layers; got {prior_layers!r}."
             )
         for layer in layers:
-            check_layer(model, "prior_layers", layer, 1, model.network_.n_layers)
+            check_layer(name, "prior_layers", layer, (1, n_layers), n_layers)
 
 
-def check_layer(model, name, value, smallest, largest):
-    """Raise ValueError unless ``value`` is an integer in a range that the layers set."""
-    if not isinstance(value, Integral) or not smallest <= value <= largest:
+def check_layer(name: str, parameter: str, value: Any, limits: tuple[int, int], n: int) -> None:
+    """Raise ValueError unless ``value`` is an integer within limits that the n layers set."""
+    if not isinstance(value, Integral) or not limits[0] <= value <= limits[1]:
         raise ValueError(
-            f"{name} must be an integer from {smallest} to {largest}, since this "
-            f"{type(model).__name__} has {model.network_.n_layers} latent layers; got {value!r}."
+            f"{parameter} must be an integer from {limits[0]} to {limits[1]}, since this "
+            f"{name} has {n} latent layers; got {value!r}."
         )
-
-
-def check_count(name, value):
-    """Raise ValueError unless ``value`` is a positive integer."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be a positive integer; got {value!r}.")

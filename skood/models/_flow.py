@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
 
-from skood.core.batches import map_batches, to_array
+from skood.core.batches import map_batches
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._likelihood import standardisation
-from skood.nn.dequantization import DequantizedPixels, StandardizedReals
+from skood.nn.dequantization import Coordinates, DequantizedPixels, StandardizedReals
 
-__all__ = ["BaseFlow", "continuous_coordinates"]
+__all__ = ["BaseFlow", "coordinates_for"]
+
+_Floats = NDArray[np.float64]
 
 
-class BaseFlow(BaseGenerativeModel):
-    """Base of the flows, whose network is a `skood.nn.networks.flow.FlowNetwork`."""
+class BaseFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGenerativeModel):
+    """Base of the flows, whose network is a `skood.core.protocols.InvertibleNetwork`."""
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike | Tensor) -> _Floats:
         """Base variables, shape (n, values in a row), float64.
 
         They are about independent, and standard normal or logistic, for rows from the model.
         """
         check_is_fitted(self)
-        noise = self._scoring_noise()
-        return self._map(X, lambda network, x: network.transform(x, noise), row_axis=0)
+        noise = self.scoring_noise()
+        return self.map_network(lambda network, x: network.transform(x, noise), X, row_axis=0)
 
-    def inverse_transform(self, Z):
-        """From base variables (n, values in a row) back to rows, on the scale of the data."""
+    def inverse_transform(self, Z: ArrayLike) -> _Floats:
+        """From base variables (n, values in a row) back to rows, on the scale of the data.
+
+        Raises
+        ------
+        ValueError
+            If Z has another number of columns.
+        """
         check_is_fitted(self)
         Z = check_array(Z, dtype="numeric")
         if Z.shape[1] != self._n_features_out:
@@ -38,19 +50,21 @@ class BaseFlow(BaseGenerativeModel):
             )
         network = self.network_  # on the CPU, as in `sample`
 
-        def to_rows(z):
-            return to_array(network.inverse(z.float()), self.input_shape_)
+        def to_rows(z: Tensor) -> _Floats:
+            return self.rows_.to_array(network.inverse(z))
 
-        return map_batches(to_rows, Z, torch.device("cpu"), row_axis=0)
+        def to_tensor(part: NDArray[np.floating]) -> Tensor:
+            return torch.from_numpy(np.array(part, dtype=np.float32))
+
+        return map_batches(to_rows, Z, to_tensor, self.batch_sizes_, row_axis=0)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return math.prod(self.input_shape_)
 
 
-def continuous_coordinates(X, kind):
-    """The module that makes training rows X of that kind continuous."""
-    loc, scale = standardisation(X)
-    if kind == "real":
-        return StandardizedReals(loc, scale)
-    return DequantizedPixels(loc, scale, white=255.0 if kind == "bytes" else 1.0)
+def coordinates_for(rows: RowSpec) -> Coordinates:
+    """The module that makes such training rows continuous."""
+    if rows.kind == "real":
+        return StandardizedReals(*rows.standardisation())
+    return DequantizedPixels(*rows.standardisation(), white=rows.white)

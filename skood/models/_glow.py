@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._flow import BaseFlow, continuous_coordinates
-from skood.models._likelihood import row_shape
+from skood.models._flow import BaseFlow, coordinates_for
 from skood.nn.bijections.base import Chain
 from skood.nn.bijections.couplings import AlternatingCoupling, ChannelCoupling
 from skood.nn.bijections.elementwise import ActNorm
@@ -18,6 +18,7 @@ from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
 from skood.nn.bijections.reshaping import Flatten, Squeeze
 from skood.nn.networks.flow import FlowNetwork
+from skood.training.trainer import Trainer
 
 __all__ = ["Glow"]
 
@@ -48,7 +49,7 @@ class Glow(BaseFlow):
         Hidden layers in the couplings.
     learning_rate : float or "auto", default="auto"
         "auto" is 2e-3 for "conv" and 5e-4 for "flat", whose units die at larger ones.
-    trainer, max_epochs, batch_size, device, random_state, verbose
+    data_kind, trainer, max_epochs, batch_size, device, random_state, verbose
         As in `HVAE`.
 
     See Also
@@ -92,20 +93,21 @@ class Glow(BaseFlow):
 
     def __init__(
         self,
-        network="auto",
+        network: str = "auto",
         *,
-        n_levels=2,
-        patch=2,
-        n_steps="auto",
-        width="auto",
-        n_hidden_layers=2,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate="auto",
-        device="auto",
-        random_state=None,
-        verbose=0,
+        n_levels: int = 2,
+        patch: int = 2,
+        n_steps: int | str = "auto",
+        width: int | str = "auto",
+        n_hidden_layers: int = 2,
+        data_kind: str = "auto",
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float | str = "auto",
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.network = network
         self.n_levels = n_levels
@@ -113,6 +115,7 @@ class Glow(BaseFlow):
         self.n_steps = n_steps
         self.width = width
         self.n_hidden_layers = n_hidden_layers
+        self.data_kind = data_kind
         self.trainer = trainer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -121,37 +124,36 @@ class Glow(BaseFlow):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        continuous = continuous_coordinates(X, kind)
+    def _build_network(self, rows: RowSpec) -> FlowNetwork:
+        shape, coordinates = rows.tensor_shape, coordinates_for(rows)
         if self._chosen_network(shape) == "flat":
-            return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
+            return FlowNetwork(shape, coordinates, self._flat(rows), "logistic")
         if not self._can_squeeze(shape):
             divisor = self.patch**self.n_levels
             raise ValueError(
                 f"network='conv' squeezes images {self.n_levels} times by {self.patch}, so their "
-                f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
+                f"sides must be multiples of {divisor}; a row of X has shape {rows.shape}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
+        return FlowNetwork(shape, coordinates, self._multi_scale(shape), "normal")
 
-    def _chosen_network(self, shape):
+    def _chosen_network(self, shape: tuple[int, ...]) -> str:
         if self.network != "auto":
             return self.network
         return "conv" if shape[0] > 1 and self._can_squeeze(shape) else "flat"
 
-    def _can_squeeze(self, shape):
+    def _can_squeeze(self, shape: tuple[int, ...]) -> bool:
         divisor = self.patch**self.n_levels
         return len(shape) == 3 and all(side % divisor == 0 for side in shape[1:])
 
-    def _learning_rate_for(self, X):
+    def _learning_rate_for(self, rows: RowSpec) -> float:
         if self.learning_rate != "auto":
-            return self.learning_rate
-        return 2e-3 if self._chosen_network(row_shape(X.shape[1:])) == "conv" else 5e-4
+            return float(self.learning_rate)
+        return 2e-3 if self._chosen_network(rows.tensor_shape) == "conv" else 5e-4
 
-    def _multi_scale(self, shape):
-        width = 32 if self.width == "auto" else self.width
-        n_steps = 4 if self.n_steps == "auto" else self.n_steps
+    def _multi_scale(self, shape: tuple[int, ...]) -> MultiScale:
+        width = 32 if self.width == "auto" else int(self.width)
+        n_steps = 4 if self.n_steps == "auto" else int(self.n_steps)
         levels, shapes = [], []
         for _ in range(self.n_levels):
             n_channels, height, width_ = shape
@@ -166,10 +168,10 @@ class Glow(BaseFlow):
             shape = (n_channels // 2, *shape[1:])
         return MultiScale(levels, shapes)
 
-    def _flat(self, shape, n_rows):
-        width = (256 if n_rows >= 400 else 32) if self.width == "auto" else self.width
-        n_steps = 8 if self.n_steps == "auto" else self.n_steps
-        n_values = math.prod(shape)
+    def _flat(self, rows: RowSpec) -> Chain:
+        width = rows.hidden_units(256) if self.width == "auto" else int(self.width)
+        n_steps = 8 if self.n_steps == "auto" else int(self.n_steps)
+        shape, n_values = rows.tensor_shape, rows.n_values
         steps = []
         for i in range(n_steps):
             steps += [ActNorm(shape[0]), InvertibleConvolution(shape[0])]

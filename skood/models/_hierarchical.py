@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
 
+from skood.core.protocols import Objective
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
-from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
-from skood.nn.plans import plan_network
+from skood.models._likelihood import LIKELIHOODS, build_likelihood
+from skood.nn.networks.hierarchy import HierarchicalNetwork
+from skood.nn.plans import Plan, plan_network
 from skood.objectives import ELBO
+from skood.training.trainer import Trainer
 
 __all__ = ["BaseHierarchicalVAE"]
 
@@ -32,30 +39,32 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "likelihood": [StrOptions({"auto", *LIKELIHOODS})],
     }
-    _network_class: ClassVar[type]
+    _network_class: ClassVar[type[HierarchicalNetwork]]
 
     def __init__(
         self,
-        latent_dims="auto",
+        latent_dims: Sequence[int] | str = "auto",
         *,
-        n_spatial_layers="auto",
-        network="auto",
-        width="auto",
-        likelihood="auto",
-        objective=None,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        n_spatial_layers: int | str = "auto",
+        network: str = "auto",
+        width: int | str = "auto",
+        likelihood: str = "auto",
+        data_kind: str = "auto",
+        objective: Objective | None = None,
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.latent_dims = latent_dims
         self.n_spatial_layers = n_spatial_layers
         self.network = network
         self.width = width
         self.likelihood = likelihood
+        self.data_kind = data_kind
         self.objective = objective
         self.trainer = trainer
         self.max_epochs = max_epochs
@@ -65,12 +74,15 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        plan = self._plan(shape, len(X))
-        return self._network_class(shape, plan, build_likelihood(self.likelihood, kind, X))
+    def _build_network(self, rows: RowSpec) -> HierarchicalNetwork:
+        plan = self._plan(rows.tensor_shape, rows.n_rows)
+        likelihood = build_likelihood(self.likelihood, rows)
+        return self._network_class(rows.tensor_shape, plan, likelihood)
 
-    def _plan(self, shape, n_rows):
+    def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> Sequence[Any]:
+        return self._plan(tensor_shape, n_rows).latents
+
+    def _plan(self, shape: tuple[int, ...], n_rows: int) -> Plan:
         return plan_network(
             shape,
             network=self.network,
@@ -80,8 +92,8 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
             n_rows=n_rows,
         )
 
-    def _default_objective(self, network):
+    def _default_objective(self, network: nn.Module) -> Objective:
         # Of those tried, the best bound on held-out Fashion-MNIST with every unit of every layer
         # active; on small tables the best held-out bound is that without free bits.
         floor = 4.0 if len(network.x_shape) == 3 else 0.0
-        return ELBO(free_bits=(0.0,) + (floor,) * (network.n_layers - 1))
+        return ELBO(free_bits=(0.0,) + (floor,) * (len(network.latent_shapes) - 1))

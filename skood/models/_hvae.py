@@ -70,6 +70,10 @@ class HVAE(BaseHierarchicalVAE):
         for all pixels of images (Li et al. 2022, appendix J, "OverSmooth"). "auto" is "bernoulli"
         for grey images, the mixture for colour, and "gaussian" for tables and for images outside
         [0, 1].
+    data_kind : {"auto", "bytes", "unit", "real"}, default="auto"
+        What the values of images are: 8-bit pixels, pixels in [0, 1], or real numbers. "auto" looks
+        at the type and the range of X: uint8 is 8-bit, booleans and numbers from 0 to 1 are pixels
+        in [0, 1], anything else is real; tables always are.
     objective : Objective, default=None
         None is ``ELBO(free_bits=(0, 4, ..., 4))`` for images: the lowest layer needs no floor to
         stay alive, the others do. For tables it is ``ELBO(free_bits=0)``.

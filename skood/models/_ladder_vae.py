@@ -65,8 +65,8 @@ class LadderVAE(BaseHierarchicalVAE):
 
     Parameters
     ----------
-    latent_dims, n_spatial_layers, network, width, likelihood, objective, trainer, max_epochs, \
-batch_size, learning_rate, device, random_state, verbose
+    latent_dims, n_spatial_layers, network, width, likelihood, data_kind, objective, trainer, \
+max_epochs, batch_size, learning_rate, device, random_state, verbose
         As in `HVAE`.
 
     See Also

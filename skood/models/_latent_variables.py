@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
-from skood.core.batches import resolve_device, to_array
+from skood.core.batches import resolve_device
+from skood.core.exceptions import CollapseWarning
 from skood.core.noise import Noise
-from skood.core.validation import draw_seed
-from skood.models._bounds import check_count, check_layer
+from skood.core.parameters import check_count, draw_seed
+from skood.core.protocols import LatentNetwork, Objective
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
+from skood.models._bounds import check_layer
 from skood.objectives import ELBO
+
+_Floats = NDArray[np.float64]
 
 __all__ = ["LatentVariablesMixin"]
 
 
-class LatentVariablesMixin(TransformerMixin):
+class LatentVariablesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """For models with latent variables, to the left of `BaseGenerativeModel`.
 
-    Their network is a `skood.core.protocols.LatentNetwork`, and they have an ``objective``.
+    Their network is a `skood.core.protocols.LatentNetwork`, and they have an ``objective``. A
+    subclass gives ``_latent_dims_for(tensor_shape, n_rows)``.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {"objective": [callable, None]}
+    objective: Any
 
-    def reconstruct(self, X, *, k=0):
-        """Rebuild X from the layers above k, the k layers nearest to x being the prior's mean.
+    @property
+    def n_layers_(self) -> int:
+        """Latent layers of the fitted model."""
+        return len(self._latent.latent_shapes)
+
+    @property
+    def _n_layers(self) -> int:
+        return self.n_layers_
+
+    @property
+    def _latent(self) -> LatentNetwork:
+        network: LatentNetwork = self._fitted("network_")
+        return network
+
+    def count_layers(self, X: ArrayLike | Tensor | Rows) -> int:
+        """How many latent layers a fit on X would give; raises ValueError where `fit` would.
+
+        Only the shape of X matters.
+        """
+        self._validate_params()
+        shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
+        return len(self._latent_dims_for(RowSpec.tensor_shape_of(shape[1:]), shape[0]))
+
+    def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> Sequence[Any]:
+        """One entry for each latent layer, for so many training rows of that shape."""
+        raise NotImplementedError
+
+    def reconstruct(self, X: ArrayLike | Tensor, *, k: int = 0) -> _Floats:
+        """Reconstruct X from the layers above k, the k layers nearest to x being the prior's mean.
 
         Parameters
         ----------
@@ -41,10 +80,12 @@ class LatentVariablesMixin(TransformerMixin):
             Mean of p(x | z>k), shape and scale of X (Havtorn et al. 2021, figure 1).
         """
         check_is_fitted(self)
-        check_layer(self, "k", k, 0, self.network_.n_layers - 1)
-        return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), mean=True)
+        self._check_k(k, self.n_layers_ - 1)
+        return self._reconstruct(X, range(1, k + 1), self.scoring_noise(), "mean")
 
-    def partial_sample(self, X, *, k, n_samples=1, random_state=None):
+    def partial_sample(
+        self, X: ArrayLike | Tensor, *, k: int, n_samples: int = 1, random_state: Any = None
+    ) -> _Floats:
         """What the model imagines given only what the layers above k know of X.
 
         Parameters
@@ -63,23 +104,26 @@ class LatentVariablesMixin(TransformerMixin):
             random numbers of a sample.
         """
         check_is_fitted(self)
-        check_layer(self, "k", k, 0, self.network_.n_layers)
+        self._check_k(k, self.n_layers_)
         check_count("n_samples", n_samples)
         seed, layers = draw_seed(random_state), range(1, k + 1)
         noises = [
             Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)
         ]
-        return np.stack([self._reconstruct(X, layers, noise, mean=False) for noise in noises])
+        return np.stack([self._reconstruct(X, layers, noise, "sample") for noise in noises])
 
-    def _reconstruct(self, X, prior_layers, noise, mean):
-        shape = self.input_shape_
+    def _check_k(self, k: Any, largest: int) -> None:
+        check_layer(type(self).__name__, "k", k, (0, largest), self.n_layers_)
 
-        def rebuilt(network, x):
-            return to_array(network.reconstruct(x, noise, prior_layers, mean), shape)
+    def _reconstruct(
+        self, X: ArrayLike | Tensor, prior_layers: Collection[int], noise: Noise, below: str
+    ) -> _Floats:
+        def reconstruction(network: LatentNetwork, x: Tensor) -> _Floats:
+            return self.rows_.to_array(network.reconstruct(x, noise, prior_layers, below))
 
-        return self._map(X, rebuilt, row_axis=0)
+        return self.map_network(reconstruction, X, row_axis=0)
 
-    def encode(self, X):
+    def encode(self, X: ArrayLike | Tensor) -> list[_Floats]:
         """Means of q of every latent layer, layer 1 (nearest to x) first.
 
         Returns
@@ -87,37 +131,51 @@ class LatentVariablesMixin(TransformerMixin):
         list of ndarrays of shapes (n, units) or (n, channels, height, width), float64
         """
         check_is_fitted(self)
-        noise = self._scoring_noise()
-        shapes = self.network_.latent_shapes
+        noise = self.scoring_noise()
+        shapes = self._latent.latent_shapes
 
-        def all_layers(network, x):
+        def all_layers(network: LatentNetwork, x: Tensor) -> Tensor:
             return torch.cat([z.flatten(1) for z in network.encode(x, noise)], dim=1)
 
-        joined = self._map(X, all_layers, row_axis=0)
+        joined = self.map_network(all_layers, X, row_axis=0)
         ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
         parts = np.split(joined, ends, axis=1)
         return [z.reshape(len(z), *shape) for z, shape in zip(parts, shapes, strict=True)]
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike | Tensor) -> _Floats:
         """Means of the top latent layer, shape (n, latent units), float64."""
         check_is_fitted(self)
         return self.encode(X)[-1].reshape(-1, self._n_features_out)
 
-    def _objective_for(self, network):
+    def _objective_for(self, network: nn.Module) -> Objective:
         if isinstance(self.objective, type):
             name = self.objective.__name__
             raise ValueError(f"objective must be an instance; got the class. Write {name}().")
         if self.objective is None:
             return self._default_objective(network)
         if hasattr(self.objective, "check"):
-            self.objective.check(network.n_layers)
+            self.objective.check(len(network.latent_shapes))
         return self.objective
 
-    def _default_objective(self, network):
+    def _default_objective(self, network: nn.Module) -> Objective:
         """What ``objective=None`` stands for."""
         return ELBO(free_bits=0.0)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         """Columns of `transform`; for ``get_feature_names_out``."""
-        return math.prod(self.network_.latent_shapes[-1])
+        return math.prod(self._latent.latent_shapes[-1])
+
+    def _warn_of_training(self) -> None:
+        units = self.history_["active_units"]
+        for layer, n_active in enumerate(units[-1] if units else (), start=1):
+            if n_active == 0:
+                nats = self.history_["kl"][-1][layer - 1]
+                warnings.warn(
+                    f"Latent layer {layer} of {type(self).__name__} carries no information about "
+                    f"X (0 active units, {nats:.3f} nats), so likelihood ratios that keep only "
+                    f"layers from {layer} on mean nothing. Raise the objective's free_bits for "
+                    "this layer, train longer, or use fewer layers.",
+                    CollapseWarning,
+                    stacklevel=3,
+                )

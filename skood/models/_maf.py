@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._flow import BaseFlow, continuous_coordinates
-from skood.models._likelihood import row_shape
+from skood.models._flow import BaseFlow, coordinates_for
 from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
 from skood.nn.bijections.base import Chain
 from skood.nn.bijections.reshaping import Flatten
 from skood.nn.networks.flow import FlowNetwork
+from skood.training.trainer import Trainer
 
 __all__ = ["MAF"]
 
@@ -37,7 +38,7 @@ class MAF(BaseFlow):
         Units of the hidden layers in each of them. "auto" is 256 (32 below 400 rows).
     n_hidden_layers : int, default=2
         Hidden layers in each of them.
-    trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
+    data_kind, trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
         As in `HVAE`.
 
     See Also
@@ -84,23 +85,25 @@ class MAF(BaseFlow):
 
     def __init__(
         self,
-        univariate="affine",
+        univariate: str = "affine",
         *,
-        n_transforms=5,
-        width="auto",
-        n_hidden_layers=2,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        n_transforms: int = 5,
+        width: int | str = "auto",
+        n_hidden_layers: int = 2,
+        data_kind: str = "auto",
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.univariate = univariate
         self.n_transforms = n_transforms
         self.width = width
         self.n_hidden_layers = n_hidden_layers
+        self.data_kind = data_kind
         self.trainer = trainer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -109,12 +112,12 @@ class MAF(BaseFlow):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        width = (256 if len(X) >= 400 else 32) if self.width == "auto" else self.width
+    def _build_network(self, rows: RowSpec) -> FlowNetwork:
+        shape = rows.tensor_shape
+        width = rows.hidden_units(256) if self.width == "auto" else int(self.width)
         transforms = [
             Autoregressive(
-                alternating_order(math.prod(shape), i),
+                alternating_order(rows.n_values, i),
                 self.univariate,
                 width=width,
                 n_hidden_layers=self.n_hidden_layers,
@@ -122,4 +125,4 @@ class MAF(BaseFlow):
             for i in range(self.n_transforms)
         ]
         bijection = Chain([Flatten(shape), *transforms])
-        return FlowNetwork(shape, continuous_coordinates(X, kind), bijection, "normal")
+        return FlowNetwork(shape, coordinates_for(rows), bijection, "normal")

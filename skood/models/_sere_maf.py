@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor
+from torch import Tensor, nn
 
+from skood.core.protocols import Objective
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._flow import continuous_coordinates
+from skood.models._flow import coordinates_for
 from skood.models._latent_variables import LatentVariablesMixin
-from skood.models._likelihood import row_shape
 from skood.models._sere_vae import evidence_network
 from skood.nn.networks.conditional_flow import ConditionalFlow
 from skood.nn.networks.self_reflective import SelfReflectiveLatents, SplineBijection
 from skood.nn.plans import check_latent_dims
 from skood.objectives import ELBO
+from skood.training.trainer import Trainer
 
 __all__ = ["SeReMAF"]
 
@@ -61,7 +65,7 @@ class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
     objective : objective or None, default=None
         None is ``ELBO(free_bits=1, free_bits_over="layer", schedule="geometric")``, the paper's: a
         flow can do without latents, and would.
-    trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
+    data_kind, trainer, max_epochs, batch_size, learning_rate, device, random_state, verbose
         As in `HVAE`.
 
     See Also
@@ -116,24 +120,26 @@ class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
 
     def __init__(
         self,
-        latent_dims="auto",
+        latent_dims: Sequence[int] | str = "auto",
         *,
-        n_transforms=2,
-        network="auto",
-        width="auto",
-        objective=None,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        n_transforms: int = 2,
+        network: str = "auto",
+        width: int | str = "auto",
+        data_kind: str = "auto",
+        objective: Objective | None = None,
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.latent_dims = latent_dims
         self.n_transforms = n_transforms
         self.network = network
         self.width = width
+        self.data_kind = data_kind
         self.objective = objective
         self.trainer = trainer
         self.max_epochs = max_epochs
@@ -143,19 +149,22 @@ class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        width = (256 if len(X) >= 400 else 32) if self.width == "auto" else self.width
-        automatic = (10,) * 5 if len(shape) == 3 else (8, 8, 8)
+    def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> tuple[int, ...]:
+        automatic = (10,) * 5 if len(tensor_shape) == 3 else (8, 8, 8)
+        return check_latent_dims(self.latent_dims, automatic)
+
+    def _build_network(self, rows: RowSpec) -> SelfReflectiveFlowNetwork:
+        shape = rows.tensor_shape
+        width = rows.hidden_units(256) if self.width == "auto" else int(self.width)
         flow = ConditionalFlow(
             shape,
-            continuous_coordinates(X, kind),
-            check_latent_dims(self.latent_dims, automatic),
+            coordinates_for(rows),
+            self._latent_dims_for(shape, rows.n_rows),
             n_transforms=self.n_transforms,
             width=width,
         )
         network = evidence_network(self.network, shape)
         return SelfReflectiveFlowNetwork(flow, network=network, width=width)
 
-    def _default_objective(self, network):
+    def _default_objective(self, network: nn.Module) -> Objective:
         return ELBO(free_bits=1.0, free_bits_over="layer", schedule="geometric")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor
+from torch import Tensor, nn
 
+from skood.core.protocols import Objective
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
-from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
+from skood.models._likelihood import LIKELIHOODS, build_likelihood
 from skood.nn.encoders import ImageDecoder, VectorDecoder
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
 from skood.nn.networks.self_reflective import AffineBijection, SelfReflectiveLatents
 from skood.nn.plans import check_latent_dims
 from skood.objectives import ELBO
+from skood.training.trainer import Trainer
 
 __all__ = ["SeReVAE"]
 
@@ -76,8 +81,8 @@ class SeReVAE(LatentVariablesMixin, BaseGenerativeModel):
     width : int or "auto", default="auto"
         Units of the hidden layers; the decoder has twice as many. "resnet" has a sixteenth and an
         eighth as many channels in its encoders. "auto" is 256 (32 below 400 rows).
-    likelihood, objective, trainer, max_epochs, batch_size, learning_rate, device, random_state, \
-verbose
+    likelihood, data_kind, objective, trainer, max_epochs, batch_size, learning_rate, device, \
+random_state, verbose
         As in `HVAE`, but that ``objective=None`` is ``ELBO(free_bits=0, schedule="geometric")``.
 
     See Also
@@ -123,26 +128,28 @@ verbose
 
     def __init__(
         self,
-        latent_dims="auto",
+        latent_dims: Sequence[int] | str = "auto",
         *,
-        self_reflective=True,
-        network="auto",
-        width="auto",
-        likelihood="auto",
-        objective=None,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        self_reflective: bool = True,
+        network: str = "auto",
+        width: int | str = "auto",
+        likelihood: str = "auto",
+        data_kind: str = "auto",
+        objective: Objective | None = None,
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.latent_dims = latent_dims
         self.self_reflective = self_reflective
         self.network = network
         self.width = width
         self.likelihood = likelihood
+        self.data_kind = data_kind
         self.objective = objective
         self.trainer = trainer
         self.max_epochs = max_epochs
@@ -152,17 +159,20 @@ verbose
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        automatic = (10,) * 10 if len(shape) == 3 else (8, 8, 8)
+    def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> tuple[int, ...]:
+        automatic = (10,) * 10 if len(tensor_shape) == 3 else (8, 8, 8)
+        return check_latent_dims(self.latent_dims, automatic)
+
+    def _build_network(self, rows: RowSpec) -> SelfReflectiveNetwork:
+        shape = rows.tensor_shape
         return SelfReflectiveNetwork(
             shape,
-            check_latent_dims(self.latent_dims, automatic),
-            build_likelihood(self.likelihood, kind, X),
+            self._latent_dims_for(shape, rows.n_rows),
+            build_likelihood(self.likelihood, rows),
             network=evidence_network(self.network, shape),
-            width=(256 if len(X) >= 400 else 32) if self.width == "auto" else self.width,
+            width=rows.hidden_units(256) if self.width == "auto" else int(self.width),
             self_reflective=self.self_reflective,
         )
 
-    def _default_objective(self, network):
+    def _default_objective(self, network: nn.Module) -> Objective:
         return ELBO(free_bits=0.0, schedule="geometric")

@@ -5,13 +5,17 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skood.core.protocols import Objective
+from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
 from skood.models._hvae import BottomUpNetwork
 from skood.models._latent_variables import LatentVariablesMixin
-from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
+from skood.models._likelihood import LIKELIHOODS, build_likelihood
 from skood.nn.plans import plan_network
+from skood.training.trainer import Trainer
 
 __all__ = ["VAE"]
 
@@ -23,8 +27,8 @@ class VAE(LatentVariablesMixin, BaseGenerativeModel):
     ----------
     latent_dim : int or "auto", default="auto"
         Units of the latent vector. "auto" is 32 for images and 8 for tables.
-    network, width, likelihood, trainer, max_epochs, batch_size, learning_rate, device, \
-random_state, verbose
+    network, width, likelihood, data_kind, trainer, max_epochs, batch_size, learning_rate, \
+device, random_state, verbose
         As in `HVAE`.
     objective : Objective, default=None
         None is ``ELBO(free_bits=0)``.
@@ -64,24 +68,26 @@ random_state, verbose
 
     def __init__(
         self,
-        latent_dim="auto",
+        latent_dim: int | str = "auto",
         *,
-        network="auto",
-        width="auto",
-        likelihood="auto",
-        objective=None,
-        trainer=None,
-        max_epochs="auto",
-        batch_size=128,
-        learning_rate=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        network: str = "auto",
+        width: int | str = "auto",
+        likelihood: str = "auto",
+        data_kind: str = "auto",
+        objective: Objective | None = None,
+        trainer: Trainer | None = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.latent_dim = latent_dim
         self.network = network
         self.width = width
         self.likelihood = likelihood
+        self.data_kind = data_kind
         self.objective = objective
         self.trainer = trainer
         self.max_epochs = max_epochs
@@ -91,15 +97,18 @@ random_state, verbose
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, X, kind):
-        shape = row_shape(X.shape[1:])
-        automatic = 32 if len(shape) == 3 else 8
+    def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> tuple[int, ...]:
+        automatic = 32 if len(tensor_shape) == 3 else 8
+        return (automatic if self.latent_dim == "auto" else int(self.latent_dim),)
+
+    def _build_network(self, rows: RowSpec) -> BottomUpNetwork:
+        shape = rows.tensor_shape
         plan = plan_network(
             shape,
             network=self.network,
-            latent_dims=(automatic if self.latent_dim == "auto" else self.latent_dim,),
+            latent_dims=self._latent_dims_for(shape, rows.n_rows),
             n_spatial_layers=0,
             width=self.width,
-            n_rows=len(X),
+            n_rows=rows.n_rows,
         )
-        return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, kind, X))
+        return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, rows))

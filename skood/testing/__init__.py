@@ -8,7 +8,7 @@ import numpy as np
 
 import skood.detectors
 import skood.models
-from skood.core.trainer import Trainer
+from skood.training.trainer import Trainer
 from skood.testing._image_checks import image_checks
 
 __all__ = [

@@ -31,8 +31,24 @@ class Trainer(BaseEstimator):
     snapshot_epochs : tuple of int, default=()
         Epochs after which the weights are kept, counted from 1, so that the model can be used as it
         was then: see ``at_epoch`` of the models. Each takes as much memory as the network.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What happens after Ctrl-C, if at least one epoch is done. In both cases the estimator is
+        fitted with what it had learned and can be used. "raise" goes on with the KeyboardInterrupt,
+        so that one Ctrl-C ends a grid search or a loop around `fit`, too. "keep" returns from `fit`
+        with an `InterruptedFitWarning`: for notebooks, where the next line should run. SIGTERM
+        ends the process like "raise".
     callbacks : tuple of skorch callbacks, default=()
         For instance ``skorch.callbacks.ProgressBar()`` or ``Checkpoint(dirname="run")``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import MAF, Trainer
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> trainer = Trainer(optimizer="adamw", patience=5, snapshot_epochs=(1,))
+    >>> model = MAF(max_epochs=3, trainer=trainer, random_state=0).fit(X)
+    >>> model.at_epoch(1).n_iter_
+    1
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -42,6 +58,7 @@ class Trainer(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "snapshot_epochs": [tuple, list],
+        "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
 
@@ -54,6 +71,7 @@ class Trainer(BaseEstimator):
         validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
         snapshot_epochs: tuple[int, ...] = (),
+        on_interrupt: str = "raise",
         callbacks: tuple[Any, ...] = (),
     ):
         self.optimizer = optimizer
@@ -62,4 +80,21 @@ class Trainer(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.snapshot_epochs = snapshot_epochs
+        self.on_interrupt = on_interrupt
         self.callbacks = callbacks
+
+    def check(self) -> None:
+        """Raise ValueError for a parameter out of its range."""
+        self._validate_params()
+        for epoch in self.snapshot_epochs:
+            if not isinstance(epoch, Integral) or epoch < 1:
+                raise ValueError(
+                    "snapshot_epochs must hold integers from 1, the first epoch, on; "
+                    f"got {epoch!r}."
+                )
+
+    def patience_for(self, max_epochs: int) -> int | None:
+        """What ``patience`` stands for."""
+        if self.patience == "auto":
+            return max(10, max_epochs // 5)
+        return None if self.patience is None else int(self.patience)

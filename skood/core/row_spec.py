@@ -1,0 +1,406 @@
+"""What a model knows of its training rows besides the network: shape, kind and units."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skood.core.rows import Rows, channel_axis
+
+__all__ = ["DATA_KINDS", "RowSpec"]
+
+_Floats = NDArray[np.float64]
+
+DATA_KINDS = ("bytes", "unit", "real")
+# A quarter of one of 256 levels: what resampling and conversion round, in pixels from 0 to 1.
+_ROUNDING = 1e-3
+# Beyond so many times the spread of the training rows, or below its inverse, units are in doubt.
+_OTHER_SCALE = 50.0
+# How images are commonly rescaled.
+_KNOWN_FACTORS = (255.0, 256.0, 257.0, 65535.0, 65536.0)
+# A column whose range is smaller than this part of its size is constant but for rounding errors.
+_CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
+# Of a column's middle half, after standardisation; the noise added in training has 0.05.
+_SMALLEST_SPREAD = 0.1
+_INVISIBLE = 0.02
+_MOST_QUANTILE_ROWS = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpec:
+    """Shape, kind and units of training rows: all that building a network needs of the data.
+
+    Decided once, in `fit`; new rows are checked against it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one row as the user gives it: (features,), (height, width), (height, width, channels) or
+        (channels, height, width).
+    kind : {"bytes", "unit", "real"}
+        What values are: 8-bit pixels (0 to 255), pixels from 0 to 1, or real numbers.
+    origin : {"uint8", "bool", "integer", "float"}
+        Type in which they came.
+    n_rows : int
+    loc, scale, low, high : ndarray of shape (n_units,), float64
+        Mean, scale, smallest and largest value: of each column of a table, of each channel of real
+        images, and of all pixels together, which have one unit. The scale is the standard
+        deviation, but at least a tenth of the range; it is never 0.
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    origin: str
+    n_rows: int
+    loc: _Floats
+    scale: _Floats
+    low: _Floats
+    high: _Floats
+
+    @classmethod
+    def of(cls, rows: Rows, kind: str = "auto") -> RowSpec:
+        """From training rows; ``kind`` says what their values are, "auto" looks at them.
+
+        Raises
+        ------
+        ValueError
+            If the values cannot be of that kind, or are too large to compute with.
+
+        Warns
+        -----
+        UserWarning
+            If values can be read in two ways, or some are invisible beside others.
+        """
+        low, high, whole = _ranges(rows)
+        kind = _decided(kind, rows, low, high, whole)
+        units = _Units(rows.shape[1:], kind)
+        spread = units.reduced(low, np.min), units.reduced(high, np.max)
+        _check_finite_squares(rows.ndim, *spread)
+        loc, scale = _moments(rows, units, *spread)
+        spec = cls(rows.shape[1:], kind, rows.origin, len(rows), loc, scale, *spread)
+        if kind == "real":
+            _warn_of_invisible(rows, units, scale, low, high)
+        return spec
+
+    @staticmethod
+    def tensor_shape_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one row inside a network: (features,) or (channels, height, width)."""
+        if len(shape) == 2:
+            return (1, *shape)
+        if len(shape) == 3 and channel_axis(shape) == 2:
+            return (shape[2], *shape[:2])
+        return shape
+
+    @property
+    def tensor_shape(self) -> tuple[int, ...]:
+        """`tensor_shape_of` these rows."""
+        return self.tensor_shape_of(self.shape)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether rows are images, and not rows of a table."""
+        return len(self.shape) > 1
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether rows are images of several channels."""
+        return self.is_image and self.tensor_shape[0] > 1
+
+    @property
+    def n_values(self) -> int:
+        """Numbers in one row."""
+        return math.prod(self.shape)
+
+    @property
+    def white(self) -> float:
+        """Largest value of a pixel."""
+        return 255.0 if self.kind == "bytes" else 1.0
+
+    def hidden_units(self, usual: int) -> int:
+        """Width of perceptrons for so many training rows: below 400, wide ones overfit.
+
+        See docs/results.md for the held-out bounds.
+        """
+        return 32 if self.n_rows < 400 else usual
+
+    def standardisation(self) -> tuple[Tensor, Tensor]:
+        """``loc`` and ``scale``, float64, of shape (features,) or (channels or 1, 1, 1)."""
+        shape = (-1, 1, 1) if self.is_image else (-1,)
+        loc, scale = (torch.from_numpy(v.copy()).reshape(shape) for v in (self.loc, self.scale))
+        return loc, scale
+
+    def to_tensor(self, array: NDArray[Any], device: torch.device) -> Tensor:
+        """Rows on the device: (n, features), or (n, channels, height, width); pixels in float32.
+
+        Real numbers of float64 stay so until they are standardised: a time stamp in seconds would
+        lose its last digits in float32, and a flux in SI units everything.
+        """
+        # np.array copies: torch must not share memory with an array that may be read-only.
+        x = torch.from_numpy(np.array(array)).to(device)
+        if self.kind == "bytes":
+            x = x.float() if x.dtype == torch.uint8 else x.float().round().clamp(0, 255)
+        elif self.kind == "unit":
+            x = x.float().clamp(0, 1)
+        elif x.dtype == torch.uint8:
+            x = x.float()
+        if x.ndim == 3:
+            return x[:, None]
+        if x.ndim == 4 and channel_axis(self.shape) == 2:
+            return x.permute(0, 3, 1, 2).contiguous()
+        return x
+
+    def to_array(self, x: Tensor) -> _Floats:
+        """The inverse of `to_tensor`, float64."""
+        if len(self.shape) == 3 and channel_axis(self.shape) == 2:
+            x = x.permute(0, 2, 3, 1)
+        array: _Floats = x.reshape(len(x), *self.shape).cpu().double().numpy()
+        return array
+
+    def check(self, name: str, rows: Rows) -> None:
+        """Refuse new rows on another scale than the fitted ones, the commonest silent mistake.
+
+        A model that was fitted on bytes and is given pixels in [0, 1] would find everything black.
+
+        Parameters
+        ----------
+        name : str
+            Of the estimator, for the message.
+        rows : Rows
+
+        Raises
+        ------
+        ValueError
+            If they cannot be of the fitted kind, or are the fitted ones times a common factor.
+
+        Warns
+        -----
+        UserWarning
+            If a whole batch of real numbers lies on another scale.
+        """
+        if self.kind == "bytes":
+            self._check_bytes(name, rows)
+        elif self.kind == "unit":
+            self._check_unit(name, rows)
+        elif self.is_image or len(rows) >= 10:
+            self._check_real(name, rows)
+
+    def _check_bytes(self, name: str, rows: Rows) -> None:
+        if rows.origin == "uint8" or rows.array.dtype == np.uint8:
+            return
+        low, high, whole = _overall(rows)
+        is_byte = whole and low >= -_ROUNDING and high <= 255 + _ROUNDING
+        # 0 is black in any unit; otherwise 0 and 1 alone are black and white, and not bytes.
+        if rows.origin == "bool" or not is_byte or (rows.origin == "float" and 0 < high <= 1.5):
+            raise ValueError(
+                f"{name} was fitted on 8-bit images (0 to 255), but X is {_described(rows)} with "
+                f"values from {low:.4g} to {high:.4g}. Give uint8, for instance "
+                "(X * 255).round().astype('uint8') for pixels in [0, 1]."
+            )
+
+    def _check_unit(self, name: str, rows: Rows) -> None:
+        low, high, _ = _overall(rows)
+        ambiguous = rows.origin == "uint8" and self.origin != "uint8"
+        if ambiguous or low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise ValueError(
+                f"{name} was fitted on images with pixels in [0, 1], but X is {_described(rows)} "
+                f"with values from {low:.4g} to {high:.4g}. Scale X as the training data were, for "
+                "instance X / 255 for 8-bit images."
+            )
+
+    def _check_real(self, name: str, rows: Rows) -> None:
+        units = _Units(self.shape, self.kind)
+        low, high, _ = _ranges(rows)
+        low, high = units.reduced(low, np.min), units.reduced(high, np.max)
+        with np.errstate(over="ignore"):
+            _check_finite_squares(rows.ndim, low, high)
+        loc, std = _moments(rows, units, low, high, floor=False)
+        used = (self.high > self.low) & (std > 0)
+        if not used.any():
+            return  # the same everywhere: a matter of the score
+        factors = std[used] / self.scale[used]
+        if 1 / _OTHER_SCALE < factors.max() and factors.min() < _OTHER_SCALE:
+            return
+        scales = (
+            f"X has values from {low.min():.4g} to {high.max():.4g}, with a standard deviation of "
+            f"{np.median(std):.3g}; {name} was fitted on values from {self.low.min():.4g} to "
+            f"{self.high.max():.4g}, with one of {np.median(self.scale):.3g}"
+        )
+        remedy = "Scale X as the training data were, in the same units."
+        if self.is_image and _is_rescaled(factors, loc[used], self.loc[used]):
+            raise ValueError(f"{scales}: the same images in other units. {remedy}")
+        warnings.warn(
+            f"{scales}. If the units differ, all scores are wrong. {remedy}", stacklevel=2
+        )
+
+
+class _Units:
+    """Which values of a row share a unit: a column, a channel of real images, or all pixels."""
+
+    def __init__(self, shape: tuple[int, ...], kind: str):
+        self.axes: tuple[int, ...] = ()  # of a row, over which units are shared
+        if len(shape) > 1:
+            self.axes = tuple(range(len(shape)))
+            if kind == "real" and len(shape) == 3:
+                self.axes = tuple(a for a in self.axes if a != channel_axis(shape))
+        kept = [side for axis, side in enumerate(shape) if axis not in self.axes]
+        self.n_units = math.prod(kept)
+        self.broadcast = tuple(1 if a in self.axes else side for a, side in enumerate(shape))
+
+    def reduced(self, values: _Floats, how: Any) -> _Floats:
+        """One number for each unit, from one for each place in a row."""
+        reduced: _Floats = np.asarray(how(values, axis=self.axes)).reshape(-1)
+        return reduced if self.axes else values.reshape(-1)
+
+
+def _ranges(rows: Rows) -> tuple[_Floats, _Floats, bool]:
+    """Smallest and largest value at each place in a row, and whether all are whole numbers."""
+    low = np.full(rows.shape[1:], np.inf)
+    high, whole = -low, True
+    for chunk in rows.chunks():
+        low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
+        if whole and chunk.dtype != np.uint8:
+            whole = bool((np.abs(chunk - np.rint(chunk)) <= _ROUNDING).all())
+    return low, high, whole
+
+
+def _overall(rows: Rows) -> tuple[float, float, bool]:
+    low, high, whole = _ranges(rows)
+    return float(low.min()), float(high.max()), whole
+
+
+def _moments(
+    rows: Rows, units: _Units, low: _Floats, high: _Floats, floor: bool = True
+) -> tuple[_Floats, _Floats]:
+    """Mean and scale of each unit; without ``floor`` the plain standard deviation.
+
+    Of values that are first mapped to [-1, 1]: neither large nor small units, nor a large mean,
+    cost digits.
+    """
+    middle, half = low / 2 + high / 2, high / 2 - low / 2
+    largest = np.maximum(np.abs(low), np.abs(high))
+    smallest = _CONSTANT.get(rows.array.dtype, 0.0) * largest
+    is_constant = half <= smallest
+    half = np.where(half > 0, half, 1.0)
+    m, h = (v.reshape(units.broadcast) for v in (middle, half))
+    sums, squares = np.zeros(units.n_units), np.zeros(units.n_units)
+    for chunk in rows.chunks():
+        u = (chunk - m) / h
+        sums += units.reduced(u.sum(axis=0), np.sum)
+        squares += units.reduced(np.square(u).sum(axis=0), np.sum)
+    count = len(rows) * math.prod(rows.shape[1:]) / units.n_units
+    mean = sums / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    if not floor:
+        return middle + half * mean, np.where(is_constant, 0.0, half * std)
+    # Mostly constant columns: one row in a thousand should not lie thirty deviations out.
+    scale = half * np.maximum(std, 0.2)
+    # A column that never changes has no scale of its own; a tenth of its size then.
+    constant = np.where(largest > 0, largest / 10, 1.0)
+    return middle + half * mean, np.where(is_constant, constant, scale)
+
+
+def _check_finite_squares(ndim: int, low: _Floats, high: _Floats) -> None:
+    largest = np.maximum(np.abs(low), np.abs(high))
+    unit = int(largest.argmax())
+    if largest[unit] > 1e150:
+        where = f"Column {unit} of X" if ndim == 2 else "X"
+        raise ValueError(
+            f"{where} holds values as large as {largest[unit]:.3g}, whose squares are infinite. "
+            "Use another unit, or take logarithms, or look for wrong values."
+        )
+
+
+def _decided(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool) -> str:
+    """The kind of the values."""
+    smallest, largest = float(low.min()), float(high.max())
+    in_unit = smallest >= -_ROUNDING and largest <= 1 + _ROUNDING
+    in_bytes = whole and smallest >= -_ROUNDING and largest <= 255 + _ROUNDING
+    if said != "auto":
+        if (said == "unit" and not in_unit) or (said == "bytes" and not in_bytes):
+            needed = "from 0 to 1" if said == "unit" else "that are whole numbers from 0 to 255"
+            raise ValueError(
+                f"data_kind={said!r} needs values {needed}; X is {_described(rows)} with values "
+                f"from {smallest:.4g} to {largest:.4g}. Rescale X, or use data_kind='auto'."
+            )
+        return said
+    if rows.ndim == 2:
+        return "real"
+    if rows.origin == "uint8" or rows.array.dtype == np.uint8:
+        if rows.origin == "uint8" and largest <= 1:
+            warnings.warn(
+                "X is uint8 and no pixel is above 1, so as 8-bit images all are black or nearly "
+                "so. For black-and-white images give X.astype(bool), or data_kind='unit'.",
+                stacklevel=2,
+            )
+        is_binary = rows.origin != "uint8" and largest <= 1
+        return "unit" if is_binary else "bytes"
+    if in_unit:
+        return "unit"
+    if in_bytes and rows.origin == "float":
+        warnings.warn(
+            f"X is {_described(rows)} with whole numbers from {smallest:.4g} to {largest:.4g}, and "
+            "is modelled as real numbers. If these are 8-bit images, give X.astype('uint8') or "
+            "data_kind='bytes', which detects better; data_kind='real' confirms real numbers.",
+            stacklevel=2,
+        )
+    return "real"
+
+
+def _described(rows: Rows) -> str:
+    return rows.origin if rows.origin != "float" else str(rows.array.dtype)
+
+
+def _is_rescaled(factors: _Floats, loc: _Floats, fitted_loc: _Floats) -> bool:
+    """Whether standard deviations and means are the fitted ones times the same common factor."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        shift = loc / fitted_loc
+    for factor in (*_KNOWN_FACTORS, *(1 / f for f in _KNOWN_FACTORS)):
+        near = np.abs(np.log(np.abs([*factors, *shift]) / factor)) < math.log(2)
+        if near.all():
+            return True
+    return False
+
+
+def _warn_of_invisible(
+    rows: Rows, units: _Units, scale: _Floats, low: _Floats, high: _Floats
+) -> None:
+    if rows.ndim == 2:
+        _warn_of_outlying(rows, scale)
+        return
+    # Places of the image that vary, but on a far smaller scale than their channel.
+    part = (high - low) / scale.reshape(units.broadcast)
+    invisible = (part > 1e-9) & (part < _INVISIBLE)
+    if invisible.mean() > 0.01:
+        warnings.warn(
+            f"{invisible.mean():.0%} of the values of an image vary by less than {_INVISIBLE} "
+            "standard deviations of their channel, so the model will hardly see them beside the "
+            f"others (all values: {low.min():.4g} to {high.max():.4g}). Remove images with wrong "
+            "values, or give parts with other units as channels, or standardise each pixel.",
+            stacklevel=2,
+        )
+
+
+def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
+    """One wrong value, such as a 9999 for a missing one, can hide all others of its column."""
+    step = -(-len(rows) // _MOST_QUANTILE_ROWS)
+    X = rows.take(slice(None, None, step))
+    low, middle, high = np.percentile(X, [25, 50, 75], axis=0)
+    columns = np.flatnonzero((high > low) & (high - low < _SMALLEST_SPREAD * scale))
+    if len(columns):
+        i = columns[0]
+        value = X[np.argmax(np.abs(X[:, i] - middle[i])), i]
+        more = f" (and so {len(columns) - 1} more)" if len(columns) > 1 else ""
+        warnings.warn(
+            f"Column {i} of X{more} holds values such as {value:.4g}, beside which the others, "
+            f"half of them between {low[i]:.4g} and {high[i]:.4g}, look all alike. Remove these "
+            "rows, or clip the column, or take its logarithm; scaling, also by RobustScaler, "
+            "changes nothing.",
+            stacklevel=2,
+        )

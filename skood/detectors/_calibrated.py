@@ -1,0 +1,261 @@
+"""What all detectors share: the one change of sign, the threshold, the p-values, groups."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.core.parameters import check_group_size
+from skood.core.rows import Rows, check_rows, unfitted_copy
+
+__all__ = ["CalibratedDetector"]
+
+_Floats = NDArray[np.float64]
+
+
+class CalibratedDetector(OutlierMixin, BaseEstimator):
+    """Base of the detectors: from a number for each row to decisions at a false positive rate.
+
+    It knows no model. A subclass gives ``__init__`` with at least the parameter ``fpr``,
+    ``_fit_scores(rows)``, which learns whatever the scores need and returns rows that they have not
+    seen, in random order, and ``_statistic(rows)``, a number for each row: the higher, the more OOD.
+    If a detector learns something of normal rows that the threshold must not see, it gives
+    ``_reference_fraction`` and ``_fit_reference(rows)``. If its score is not the statistic itself,
+    and the score of a group not the mean of the statistics, it gives ``_combine(statistics)``; if a
+    group's score is not made of one number for each row, ``_fit_threshold``, ``_score_groups`` and
+    ``_calibration_groups``.
+
+    Attributes
+    ----------
+    calibration_scores_ : ndarray of shape (n_calibration,), float64
+        `score_samples` of the normal rows kept out of training, in ascending order.
+    calibration_statistics_ : ndarray of shape (n_calibration,), float64
+        The number from which scores of rows and groups are made, in random order.
+    calibrated_with_ : dict
+        The parameters, such as ``k``, that the threshold was set for.
+    offset_ : float
+        The threshold of `score_samples` for the present ``fpr``: ``set_params(fpr=...)`` moves it
+        without a new fit.
+    input_shape_ : tuple of int
+    n_features_in_ : int
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "fpr": [Interval(Real, 0, 1, closed="neither")],
+    }
+    # Parameters on which no score depends.
+    _not_scoring: ClassVar[frozenset[str]] = frozenset({"fpr"})
+    fpr: float
+
+    def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
+        """Learn what is normal and set the threshold, from normal rows.
+
+        Parameters
+        ----------
+        X : array-like or tensor of shape (n, features), (n, height, width), \
+(n, height, width, channels) or (n, channels, height, width)
+            Normal data.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not valid; the detector is then as it was before.
+
+        Warns
+        -----
+        CalibrationWarning
+            If there are too few rows to promise ``fpr``, or if all have the same score.
+        """
+        self._validate_params()
+        fitted = unfitted_copy(self)
+        fitted._fit(check_rows(self, X, reset=True))
+        self._take_over(fitted)
+        return self
+
+    def _fit(self, rows: Rows) -> None:
+        """All of `fit` on a detector that nobody uses yet."""
+        left = self._fit_scores(rows)
+        rows.remember_on(self)
+        self._calibrate(left)
+
+    def _take_over(self, fitted: Any) -> None:
+        """Become what was fitted on a copy."""
+        vars(self).clear()
+        vars(self).update(vars(fitted))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "calibration_scores_" in vars(self)
+
+    def _scoring_parameters(self) -> dict[str, Any]:
+        """Parameters on which scores depend: they are fixed by `fit`."""
+        parameters = self.get_params(deep=False)
+        return {name: parameters[name] for name in parameters if name not in self._not_scoring}
+
+    def _check_scoring_parameters(self) -> None:
+        for name, value in self._scoring_parameters().items():
+            if value != self.calibrated_with_[name]:
+                raise ValueError(
+                    f"{name} was changed from {self.calibrated_with_[name]!r} to {value!r} after "
+                    "the threshold had been set for the former. Call fit again; with memory= or a "
+                    "FrozenEstimator that trains nothing. Only fpr may change without a new fit."
+                )
+
+    def _checked(self, X: ArrayLike | Tensor) -> Rows:
+        """Rows to be scored by the fitted detector."""
+        check_is_fitted(self)
+        self._check_scoring_parameters()
+        return check_rows(self, X, reset=False)
+
+    def _calibrate(self, rows: Rows) -> None:
+        """Set the reference and the threshold from normal rows that nothing has seen."""
+        self.calibrated_with_ = self._scoring_parameters()
+        if self._reference_fraction:
+            n_reference = max(1, int(self._reference_fraction * len(rows)))
+            self._fit_reference(rows[:n_reference])
+            rows = rows[n_reference:]
+        self._fit_threshold(rows)
+        scores = self.calibration_scores_
+        threshold(scores, self.fpr)  # warns now if there are too few rows
+        if len(scores) > 1 and scores[0] == scores[-1]:
+            warnings.warn(
+                f"All {len(scores)} calibration rows have the same score {scores[0]:.4g}, so this "
+                f"{type(self).__name__} tells nothing apart. Look at the scale of X: images should "
+                "use the whole range of their type, columns of tables should not hold single huge "
+                "values.",
+                CalibrationWarning,
+                stacklevel=5,
+            )
+
+    def _fit_threshold(self, rows: Rows) -> None:
+        """Keep what the threshold and the p-values of rows and groups are made of."""
+        self.calibration_statistics_ = self._statistic(rows)
+        scores = -self._combine(self.calibration_statistics_[:, None])
+        if not np.isfinite(scores).all():
+            bad = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise ValueError(
+                f"{np.sum(~np.isfinite(scores))} of {len(scores)} normal rows have a score that is "
+                f"not finite, such as {scores[bad]}. The model has not learned them: lower its "
+                "learning_rate, train longer, or look for columns with extreme values."
+            )
+        self.calibration_scores_ = np.sort(scores)
+
+    @property
+    def _reference_fraction(self) -> float:
+        """Part of the calibration rows that `_fit_reference` gets."""
+        return 0.0
+
+    def _fit_scores(self, rows: Rows) -> Rows:
+        """Learn what scores need; returns the rows left for calibration, in random order."""
+        raise NotImplementedError
+
+    def _fit_reference(self, rows: Rows) -> None:
+        """Learn from normal rows; only called where ``_reference_fraction`` is not 0."""
+
+    def _statistic(self, rows: Rows) -> _Floats:
+        """A number for each row, shape (n,), float64."""
+        raise NotImplementedError
+
+    def _combine(self, statistics: _Floats) -> _Floats:
+        """OOD scores (m,) of m groups from the statistics (m, group_size) of their rows."""
+        mean: _Floats = statistics.mean(axis=1)
+        return mean
+
+    def _score_groups(self, rows: Rows, group_size: int) -> _Floats:
+        """OOD scores of consecutive groups of rows."""
+        return self._combine(chunk(self._statistic(rows), group_size))
+
+    def _calibration_groups(self, group_size: int) -> _Floats:
+        """OOD scores of groups of the calibration rows."""
+        return self._combine(chunk(self.calibration_statistics_, group_size))
+
+    def ood_score(self, X: ArrayLike | Tensor) -> _Floats:
+        """The papers' number for each row, shape (n,), float64: the HIGHER, the more OOD.
+
+        `score_samples` is its negative.
+        """
+        return self._combine(self._statistic(self._checked(X))[:, None])
+
+    def score_samples(self, X: ArrayLike | Tensor) -> _Floats:
+        """scikit-learn's score for each row, shape (n,), float64: the LOWER, the more abnormal.
+
+        A row's score does not depend on the rows beside it.
+        """
+        return -self.ood_score(X)
+
+    @property
+    def offset_(self) -> float:
+        if "calibration_scores_" not in vars(self):
+            raise AttributeError(f"offset_: this {type(self).__name__} is not fitted yet.")
+        return threshold(self.calibration_scores_, self.fpr)
+
+    def decision_function(self, X: ArrayLike | Tensor) -> _Floats:
+        """`score_samples` minus ``offset_``, shape (n,), float64: negative where OOD."""
+        scores = self.score_samples(X)
+        return scores - self.offset_
+
+    def predict(self, X: ArrayLike | Tensor) -> NDArray[np.int_]:
+        """+1 for normal rows, -1 for OOD ones, shape (n,), at false positive rate ``fpr``.
+
+        Of fresh normal rows a part ``fpr`` at most is called -1, on average over the draw of the
+        calibration rows; see `skood.calibration.false_positive_rate_interval` for the spread.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def p_values(self, X: ArrayLike | Tensor) -> _Floats:
+        """Conformal p-value of each row, shape (n,): at most ``a`` for a part ``a`` of normal rows.
+
+        `predict` is -1 where it is at most ``fpr``.
+        """
+        return p_values(self.score_samples(X), self.calibration_scores_)
+
+    def group_ood_score(self, X: ArrayLike | Tensor, group_size: int) -> _Floats:
+        """OOD score of consecutive groups of rows that come from one source.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+            Rows 0 to group_size - 1 are the first group, and so on; a remainder is an error.
+        group_size : int
+
+        Returns
+        -------
+        ndarray of shape (n // group_size,), float64
+            The higher, the more OOD.
+
+        Raises
+        ------
+        ValueError
+            If ``group_size`` is no positive integer that divides n.
+        """
+        rows = self._checked(X)
+        return self._score_groups(rows, check_group_size(group_size, len(rows)))
+
+    def group_p_values(self, X: ArrayLike | Tensor, group_size: int) -> _Floats:
+        """Conformal p-value of each group of `group_ood_score`, shape (n // group_size,).
+
+        Referred to groups of the same size made of the calibration rows, of which there must be
+        at least one.
+
+        Warns
+        -----
+        CalibrationWarning
+            If there are so few that no p-value can be as small as ``fpr``.
+        """
+        scores = -self.group_ood_score(X, group_size)
+        calibration = -self._calibration_groups(int(group_size))
+        warn_if_few(len(calibration), self.fpr, "groups")
+        return p_values(scores, calibration)

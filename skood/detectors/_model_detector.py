@@ -1,0 +1,273 @@
+"""What detectors around generative models share: the split, the training, the cache."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import Memory
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted, check_memory
+from torch import Tensor
+
+from skood.core.noise import Stream
+from skood.core.parameters import draw_seed
+from skood.core.protocols import DensityModel, LatentModel, missing_members
+from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.detectors._calibrated import CalibratedDetector
+from skood.models import HVAE
+from skood.models._base import BaseGenerativeModel
+from skood.models._nested import NestedDefaults
+
+__all__ = ["ModelDetector"]
+
+# What a trained network does not depend on.
+_NOT_TRAINING = {"device": "cpu", "verbose": 0, "trainer__callbacks": ()}
+
+
+class ModelDetector(NestedDefaults, CalibratedDetector):
+    """Base of the detectors around one generative model, or several.
+
+    A subclass gives ``__init__`` with at least the parameters constrained below, the protocol of
+    what it asks of its models, and ``_statistic(rows)``; see `CalibratedDetector` for the rest. If
+    it has several models, ``_model_parameters`` names the parameters that hold them, and ``models_``
+    has them fitted; ``model_`` is the one called ``model``.
+
+    Attributes
+    ----------
+    model_ : estimator
+        The fitted generative model.
+    models_ : dict from str to estimator
+        All of them by the name of the parameter.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CalibratedDetector._parameter_constraints,
+        "model": [HasMethods(["fit"]), FrozenEstimator, None],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "memory": [str, Memory, None],
+        "random_state": ["random_state"],
+    }
+    _model_parameters: ClassVar[tuple[str, ...]] = ("model",)
+    _model_protocol: ClassVar[type] = DensityModel
+    _not_scoring = frozenset({"fpr", "model", "calibration_fraction", "memory", "random_state"})
+    model: Any
+    calibration_fraction: float
+    memory: str | Memory | None
+    random_state: Any
+
+    def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
+        """Train the model on normal rows and set the threshold on others.
+
+        Parameters
+        ----------
+        X : array-like or tensor of shape (n, features), (n, height, width), \
+(n, height, width, channels) or (n, channels, height, width)
+            Normal data. With ``model=FrozenEstimator(model)`` they only calibrate, and must be
+            rows that the model was not trained on.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not valid, or the model lacks what the detector needs; the
+            detector is then as it was before.
+        KeyboardInterrupt
+            After Ctrl-C. If the model has been trained for one epoch, the threshold is set for it
+            first, and the detector can be used; see `Trainer` for how to go on without the
+            exception. A second Ctrl-C, or one while the threshold is being set, leaves ``model_``.
+
+        Warns
+        -----
+        CalibrationWarning
+            If there are too few rows to promise ``fpr``, or if all have the same score.
+        """
+        self._validate_params()
+        fitted = unfitted_copy(self)
+        try:
+            fitted._fit(check_rows(self, X, reset=True))
+        except (KeyboardInterrupt, SystemExit):
+            if "models_" in vars(fitted):
+                self._take_over(fitted)
+            raise
+        except Exception:
+            # A trained model is worth keeping, unless there is a whole detector already.
+            if "models_" in vars(fitted) and not self.__sklearn_is_fitted__():
+                self._take_over(fitted)
+            raise
+        self._take_over(fitted)
+        return self
+
+    def _fit(self, rows: Rows) -> None:
+        # A cache can only hit if the split is the same again.
+        fixed = self.random_state is None and self.memory is not None
+        seed = draw_seed(0 if fixed else self.random_state)
+        order = np.random.default_rng([seed, Stream.CALIBRATION_SPLIT]).permutation(len(rows))
+        models = {name: self._unfitted(name, seed, rows) for name in self._model_parameters}
+        n_calibration = self._count_calibration_rows(len(rows), models)
+        training, left = rows[np.sort(order[n_calibration:])], rows[order[:n_calibration]]
+        stop: BaseException | None = None
+        fitted: dict[str, Any] = {}
+        for name, model in models.items():
+            if isinstance(model, FrozenEstimator):
+                fitted[name] = model.estimator
+                continue
+            try:
+                fitted[name] = _trained(model, training, check_memory(self.memory))
+            except (KeyboardInterrupt, SystemExit) as interrupt:
+                # Set the threshold for what it has learned, if anything, and then stop.
+                if not _is_fitted(model) or len(fitted) + 1 < len(models):
+                    raise
+                fitted[name], stop = model, interrupt
+        rows.remember_on(self)
+        self.models_ = fitted
+        self._calibrate(left)
+        if stop is not None:
+            raise stop
+
+    @property
+    def model_(self) -> Any:
+        if "models_" not in vars(self):
+            raise AttributeError(f"model_: this {type(self).__name__} is not fitted yet.")
+        return self.models_["model"]
+
+    def _unfitted(self, name: str, seed: int, rows: Rows) -> Any:
+        """The model of a parameter: frozen, or a copy to be trained; refused if it will not do."""
+        model = getattr(self, name)
+        if isinstance(model, FrozenEstimator):
+            self._check_model(model.estimator)
+            check_is_fitted(model.estimator)
+            if isinstance(model.estimator, LatentModel):
+                self._check_layers(type(model.estimator).__name__, model.estimator.n_layers_)
+            else:
+                self._check_layers(type(model.estimator).__name__, 0)
+            return model
+        model = self._nested_default(name) if model is None else clone(model)
+        self._check_model(model)
+        if model.get_params().get("random_state", seed) is None:
+            model.set_params(random_state=seed)
+        # Before the training, which may take hours, and not after it.
+        n_layers = model.count_layers(rows) if isinstance(model, LatentModel) else 0
+        self._check_layers(type(model).__name__, n_layers)
+        return model
+
+    def _check_model(self, model: Any) -> None:
+        missing = missing_members(self._model_protocol, model)
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__} asks its model for {', '.join(missing)}, which "
+                f"{type(model).__name__} lacks. Use a generative model of skood, such as "
+                f"{type(self._nested_default('model')).__name__}; where X is transformed first, put "
+                "the detector at the end of the Pipeline and not the Pipeline into the detector."
+            )
+
+    def _count_calibration_rows(self, n: int, models: dict[str, Any]) -> int:
+        fewest = self._fewest_calibration_rows
+        if all(isinstance(model, FrozenEstimator) for model in models.values()):
+            self._check_rows_enough(n, fewest)
+            return n
+        self._check_rows_enough(n, fewest + 1)
+        n_calibration = max(fewest, round(self.calibration_fraction * n))
+        if n_calibration >= n:
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction} leaves none of the {n} "
+                "rows of X to train on. Use a smaller one."
+            )
+        return n_calibration
+
+    @property
+    def _fewest_calibration_rows(self) -> int:
+        return 2 if self._reference_fraction else 1
+
+    def _check_rows_enough(self, n: int, fewest: int) -> None:
+        if n < fewest:
+            raise ValueError(
+                f"{type(self).__name__} needs at least {fewest} rows to train on and to set the "
+                f"threshold, and many more to be of use; X has {n} sample{'s' * (n != 1)}."
+            )
+
+    def _nested_default(self, name: str) -> Any:
+        """What a model parameter stands for if it is None."""
+        return HVAE()
+
+    def _check_layers(self, name: str, n_layers: int) -> None:
+        """Raise ValueError if the model called ``name`` has the wrong number of latent layers."""
+
+    def _of_model(self, rows: Rows) -> Any:
+        """Rows as ``model_`` takes them: skood's own models do not check them again."""
+        return rows if isinstance(self.model_, BaseGenerativeModel) else rows.as_given()
+
+    def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
+        """Mean held-out log-likelihood of the model, nats per row; the higher, the better.
+
+        So a grid search over the model's parameters needs no outliers. It says nothing of ``k``.
+        """
+        check_is_fitted(self)
+        score: float = self.model_.score(self._of_model(check_rows(self, X, reset=False)))
+        return score
+
+
+class _Interrupted(Exception):
+    """Carries an interrupted model past the cache, which must not keep it."""
+
+
+def _trained(model: Any, rows: Rows, memory: Memory) -> Any:
+    """The model trained on the rows, or taken from the cache if it was before."""
+    given = rows if isinstance(model, BaseGenerativeModel) else rows.as_given()
+    if memory.location is None:
+        return model.fit(given)
+    train = memory.cache(_train, ignore=["model"])
+    try:
+        found = _loaded(train, _key(model), model, given)
+    except _Interrupted:
+        return model
+    same = {name: value for name, value in model.get_params().items() if name in _NOT_TRAINING}
+    return found.set_params(**same)
+
+
+def _key(model: Any) -> Any:
+    """The model with all that training does not depend on set to the same."""
+    names = _NOT_TRAINING.keys() & model.get_params().keys()
+    return clone(model).set_params(**{name: _NOT_TRAINING[name] for name in names})
+
+
+def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:
+    stored = train.call_and_shelve(key, model, given)
+    try:
+        found = stored.get()
+        if type(found) is not type(model) or not _is_fitted(found):
+            raise TypeError(f"it holds a {type(found).__name__}")
+    except Exception as error:
+        warnings.warn(
+            f"The cached {type(model).__name__} cannot be read ({type(error).__name__}: {error}); "
+            "it is trained again.",
+            stacklevel=2,
+        )
+        stored.clear()
+        found = train.call_and_shelve(key, model, given).get()
+    return found
+
+
+def _train(key: Any, model: Any, X: Any) -> Any:
+    """What is cached: the same for all models with one key."""
+    model.fit(X)
+    if getattr(model, "interrupted_", False):
+        raise _Interrupted
+    return model
+
+
+def _is_fitted(model: Any) -> bool:
+    try:
+        check_is_fitted(model)
+    except Exception:
+        return False
+    return True

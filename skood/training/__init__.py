@@ -1,0 +1,1 @@
+"""The training of networks: parameters, state, diagnostics, and the loop, in which skorch runs."""

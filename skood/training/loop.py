@@ -1,0 +1,318 @@
+"""The training loop: the only place that knows skorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
+from torch import Tensor, nn
+
+from skood.core.batches import ShuffledBatches
+from skood.core.exceptions import TrainingError
+from skood.core.modes import own_modes
+from skood.core.noise import Noise, Stream
+from skood.core.protocols import DensityNetwork, Initialisable, Objective, Progress
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
+from skood.training.diagnostics import check_finite, diagnose, warn_if_diverged
+from skood.training.interruption import Interruptions, raise_again
+from skood.training.state import TrainingState
+from skood.training.trainer import Trainer
+
+__all__ = ["planned_epochs", "train"]
+
+_DIAGNOSED_ROWS = 1_000  # where no rows are held out
+_FEWEST_DIAGNOSED = 100
+_FEWEST_TO_SPLIT = 20
+_FEWEST_HELD_OUT = 5
+
+_OPTIMIZERS = {
+    # One fused update: a fifth of a step's time on a CPU goes into the update otherwise.
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "adamax": torch.optim.Adamax,
+}
+
+
+def planned_epochs(
+    max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
+) -> int:
+    """``"auto"`` is as many epochs as give about 7,000 steps, between 10 and 2,000.
+
+    500 at most where nothing is held out to stop early: small data would be overfitted.
+    """
+    if max_epochs != "auto":
+        return int(max_epochs)
+    steps_per_epoch = max(1, n_rows // batch_size)
+    return min(2000 if has_validation else 500, max(10, round(7_000 / steps_per_epoch)))
+
+
+def train(
+    network: nn.Module,
+    objective: Objective,
+    rows: Rows,
+    spec: RowSpec,
+    *,
+    trainer: Trainer,
+    max_epochs: int | str,
+    batch_size: int,
+    learning_rate: float,
+    device: torch.device,
+    seed: int,
+    verbose: int = 0,
+    state: TrainingState | None = None,
+    after_epoch: Callable[[Callable[[], TrainingState]], None] | None = None,
+) -> TrainingState:
+    """Train ``network`` in place and leave it on the CPU, in evaluation mode.
+
+    Parameters
+    ----------
+    network : DensityNetwork
+    objective : Objective
+    rows : Rows
+    spec : RowSpec
+    trainer : Trainer
+    max_epochs, batch_size, learning_rate, device, seed, verbose
+        As on the models. ``seed`` rules the split, the order of the rows and the noise.
+    state : TrainingState, optional
+        Of an earlier call with the same arguments: go on from there, to bitwise the weights of a
+        training that did not stop.
+    after_epoch : callable, optional
+        Called after each epoch with a function that makes the state, to be written somewhere.
+
+    Returns
+    -------
+    TrainingState
+        The network has its ``kept_weights()``. After Ctrl-C with at least one epoch done, it is
+        ``interrupted``; what then happens is for the caller to say: see `interruption.raise_again`.
+
+    Raises
+    ------
+    TrainingError
+        If the loss, the weights or the bound are not finite.
+    KeyboardInterrupt
+        After Ctrl-C in the first epoch, in which nothing was learned.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the network is worse than before training.
+    """
+    rng = np.random.default_rng([seed, Stream.VALIDATION_SPLIT])
+    training, held_out = _split(rows, trainer.validation_fraction, rng)
+    batch_size = min(batch_size, len(training))
+    n_epochs = planned_epochs(max_epochs, len(training), batch_size, held_out is not None)
+    batches = ShuffledBatches(training, spec, batch_size, device, rng)
+    with own_modes(grad=True):
+        network.to(device)
+        if state is None and isinstance(network, Initialisable):
+            _initialise(network, batches, seed)
+        net = _Net(
+            network,
+            criterion=nn.Identity,
+            optimizer=_OPTIMIZERS[trainer.optimizer],
+            lr=learning_rate,
+            max_epochs=n_epochs,
+            device=None,
+            callbacks=list(trainer.callbacks),
+            verbose=verbose,
+        )
+        net.prepare(objective, batches, held_out, trainer, seed, state)
+        terminated = net.run(after_epoch)
+        state = net.state()
+        network.load_state_dict(state.kept_weights())
+        network.to("cpu").eval()
+        for parameter in network.parameters():
+            parameter.grad = None
+    if state.interrupted and not state.history:
+        raise_again(terminated)
+    state.terminated = terminated
+    warn_if_diverged(state, learning_rate)
+    return state
+
+
+def _split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows | None]:
+    # A handful is enough to see a flow overfit a small table, which costs it thousands of nats on
+    # other rows.
+    if fraction == 0 or len(rows) < _FEWEST_TO_SPLIT:
+        return rows, None
+    n_held_out = max(_FEWEST_HELD_OUT, int(fraction * len(rows)))
+    order = rng.permutation(len(rows))
+    return rows[np.sort(order[n_held_out:])], rows[np.sort(order[:n_held_out])]
+
+
+def _initialise(network: Initialisable, batches: ShuffledBatches, seed: int) -> None:
+    rows, spec = batches.rows, batches.spec
+    order = np.random.default_rng([seed, Stream.FIRST_BATCH]).permutation(len(rows))
+    first = spec.to_tensor(rows.take(np.sort(order[: batches.batch_size])), batches.device)
+    with torch.no_grad():
+        network.initialise_from_data(first, Noise([seed, Stream.INITIALISATION], batches.device))
+
+
+class _Net(NeuralNet):  # type: ignore[misc]
+    """skorch's loop, with an objective that sees the network and a bound for validation."""
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("print_log", PrintLog(keys_ignored=["kl", "active_units", "held_out"])),
+        ]
+
+    def prepare(
+        self,
+        objective: Objective,
+        batches: ShuffledBatches,
+        held_out: Rows | None,
+        trainer: Trainer,
+        seed: int,
+        state: TrainingState | None,
+    ) -> None:
+        # Not constructor arguments: skorch would clone them.
+        self.objective, self.batches, self.held_out = objective, batches, held_out
+        self.trainer, self.seed = trainer, seed
+        self.noise = Noise([seed, Stream.TRAINING], batches.device)
+        self.patience = None if held_out is None else trainer.patience_for(self.max_epochs)
+        self.initialize()
+        self.schedule = self._schedule()
+        self.done = TrainingState() if state is None else state
+        if state is None:
+            self.done.initial_bound = self._diagnose().bound
+        else:
+            self._restore(state)
+
+    def _schedule(self) -> torch.optim.lr_scheduler.CosineAnnealingLR | None:
+        if self.trainer.lr_schedule == "constant":
+            return None
+        n_steps = self.max_epochs * len(self.batches)
+        return torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer_, T_max=n_steps)
+
+    def _restore(self, state: TrainingState) -> None:
+        self.module_.load_state_dict(state.weights)
+        self.optimizer_.load_state_dict(state.optimizer)
+        if self.schedule is not None and state.schedule is not None:
+            self.schedule.load_state_dict(state.schedule)
+        self.noise.set_state(cast(Tensor, state.noise))
+        cast(np.random.Generator, self.batches.rng).bit_generator.state = state.order
+        self.history.extend(state.history)
+
+    def state(self) -> TrainingState:
+        """Everything as it stands."""
+        state = self.done
+        state.weights = _copied(self.module_.state_dict())
+        state.optimizer = self.optimizer_.state_dict()
+        state.schedule = None if self.schedule is None else self.schedule.state_dict()
+        state.noise = self.noise.state()
+        state.order = cast(np.random.Generator, self.batches.rng).bit_generator.state
+        # The epoch that Ctrl-C cut short lacks some entries.
+        state.history = list(self.history[: state.epoch])
+        return state
+
+    def run(self, after_epoch: Callable[..., None] | None) -> bool:
+        """All epochs that are left; returns whether SIGTERM ended them."""
+        self.notify("on_train_begin", X=None, y=None)
+        with Interruptions() as interruptions:
+            try:
+                while self.done.epoch < self.max_epochs and not self._is_patience_out():
+                    self.fit_loop(self.batches.rows, epochs=1)
+                    self.done.epoch += 1
+                    if after_epoch is not None:
+                        after_epoch(self.state)
+            except KeyboardInterrupt:
+                self.done.interrupted = not self._was_stopped_by_a_callback()
+        self.notify("on_train_end", X=None, y=None)
+        return interruptions.terminated
+
+    def _is_patience_out(self) -> bool:
+        misses = self.done.epoch - self.done.best_epoch
+        return self.patience is not None and misses >= self.patience
+
+    def _was_stopped_by_a_callback(self) -> bool:
+        """Whether the user's early stopping raised KeyboardInterrupt, which is skorch's way."""
+        stoppers = [c for _, c in self.callbacks_ if isinstance(c, EarlyStopping)]
+        return any(callback.misses_ >= callback.patience for callback in stoppers)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        return X, X  # `run_single_epoch` knows which rows are held out
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> ShuffledBatches:
+        return self.batches
+
+    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+        if training:
+            super().run_single_epoch(iterator, training, *args, **kwargs)
+        else:
+            self._look_at_the_epoch()
+
+    def train_step(self, batch: Tensor, **fit_params: Any) -> Any:
+        step = super().train_step(batch, **fit_params)
+        if self.schedule is not None:
+            self.schedule.step()
+        return step
+
+    def train_step_single(self, batch: Tensor, **fit_params: Any) -> dict[str, Any]:
+        self.module_.train()
+        progress = Progress(self.done.step, self.max_epochs * len(self.batches))
+        loss = self.objective(cast(DensityNetwork, self.module_), batch, self.noise, progress)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(
+                f"The loss is {loss.item()} in epoch {self.done.epoch + 1}, batch "
+                f"{self.done.step % len(self.batches) + 1}. Lower learning_rate (now {self.lr:g}) "
+                "or trainer.clip_norm, or look for extreme values in X."
+            )
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.module_.parameters(), self.trainer.clip_norm)
+        self.done.step += 1
+        return {"loss": loss, "y_pred": None}
+
+    def _look_at_the_epoch(self) -> None:
+        """Record the bound and what each layer carries; keep the best network, and snapshots."""
+        found, epoch = self._diagnose(), self.done.epoch + 1
+        check_finite(self.module_, found.bound, epoch, self.lr)
+        is_best = self.held_out is not None and -found.bound < self.done.best_loss
+        # Any better bound counts: a relative threshold would depend on the units of X.
+        if is_best:
+            self.done.best_loss, self.done.best_epoch = -found.bound, epoch
+            if self.patience is not None:
+                self.done.best_weights = _copied(self.module_.state_dict())
+        if self.held_out is not None:
+            self.history.record("valid_loss", -found.bound)
+            self.history.record("valid_loss_best", is_best)
+        for name, value in vars(found).items():
+            self.history.record(name, value)
+        self.history.record("held_out", self.held_out is not None)
+        if epoch in self.trainer.snapshot_epochs:
+            self.done.snapshots[epoch] = _copied(self.module_.state_dict())
+
+    def _diagnose(self) -> Any:
+        rows, n_held_out = self.batches.rows[:_DIAGNOSED_ROWS], None
+        if self.held_out is not None:
+            # What layers carry is an average that a few rows cannot tell from nothing.
+            rows, n_held_out = self.held_out, len(self.held_out)
+        noise = Noise([self.seed, Stream.DIAGNOSIS], self.batches.device)  # the same at every epoch
+        return diagnose(self.module_, self._in_order(rows), noise, n_held_out)
+
+    def _in_order(self, rows: Rows) -> ShuffledBatches:
+        n_missing = 0 if self.held_out is None else max(0, _FEWEST_DIAGNOSED - len(rows))
+        if n_missing:
+            rows = _joined(rows, self.batches.rows[:n_missing])
+        return ShuffledBatches(
+            rows, self.batches.spec, self.batches.batch_size, self.batches.device
+        )
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    """Both, which are rows of one array."""
+    index = np.concatenate([cast(Any, first.index), cast(Any, second.index)])
+    return Rows(first.array, first.origin, first.names, index)
+
+
+def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in weights.items()}
