@@ -167,7 +167,7 @@ def test_self_reflective_inference_sees_the_latent_directly_above_and_none_furth
     first = run(net, z3=0.5)
     with torch.no_grad():  # another z3, but the same z2
         z3 = torch.full_like(first.latents[2], -0.5)
-        base = net.bijections[1](z3).inverse(first.latents[1])
+        base = net.bijections[1].inverse(first.latents[1], z3)
     second = run(net, z3=-0.5, z2=base)
     torch.testing.assert_close(second.latents[1], first.latents[1])
     torch.testing.assert_close(second.layers[0].log_posterior, first.layers[0].log_posterior)
