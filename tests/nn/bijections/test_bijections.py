@@ -144,8 +144,8 @@ def context_of(name, rows=slice(None), dtype=torch.float64):
 def public_bijections():
     for module in pkgutil.walk_packages(skood.nn.__path__, "skood.nn."):
         for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            is_public = not name.startswith("_") and cls.forward is not Bijection.forward
-            if issubclass(cls, Bijection) and is_public:
+            is_base = name.startswith("_") or getattr(cls, "forward", None) is Bijection.forward
+            if issubclass(cls, Bijection) and not is_base:
                 yield cls
 
 
@@ -156,7 +156,7 @@ def test_every_bijection_is_among_them():
 @EACH
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_the_inverse_undoes_the_map(name, dtype, tolerance):
-    bijection, x = make(name, dtype)
+    bijection, x = make(name, dtype, std=0.1)
     context = context_of(name, dtype=dtype)
     y, _ = bijection(x, context)
     options = {"rtol": tolerance, "atol": tolerance}
