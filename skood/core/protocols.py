@@ -43,25 +43,13 @@ class Network(Protocol):
     tables and (n, channels, height, width) for images. Layer 1 is nearest to x.
     """
 
-    n_layers: int
-
     @property
     def max_log_px(self) -> float:
         """Largest value that log p(x | z) can take, nats: 0 for any discrete likelihood."""
         ...
 
-    def terms(
-        self,
-        x: Tensor,
-        noise: Noise,
-        prior_layers: Collection[int] = frozenset(),
-        prior_mean: bool = True,
-    ) -> Terms:
-        """One pass; the layers in ``prior_layers`` come from the prior, the others from q.
-
-        ``prior_mean`` takes the mean of the prior there, instead of a sample of it; where q of the
-        other layers depends on these, it then sees their means under q instead of samples.
-        """
+    def terms(self, x: Tensor, noise: Noise) -> Terms:
+        """One pass, with every latent layer from q."""
         ...
 
     def sample(self, n: int, noise: Noise) -> Tensor:
@@ -73,18 +61,33 @@ class Network(Protocol):
 class LatentNetwork(Network, Protocol):
     """A network with latent layers that can be looked into: optional, for those that have them."""
 
+    n_layers: int
     latent_shapes: Sequence[tuple[int, ...]]
+
+    def terms(
+        self,
+        x: Tensor,
+        noise: Noise,
+        prior_layers: Collection[int] = frozenset(),
+        below: str = "mean",
+    ) -> Terms:
+        """One pass; the layers in ``prior_layers`` come from the prior, the others from q.
+
+        ``below`` takes the "mean" of the prior there, or a "sample" of it; where q of the other
+        layers depends on these, it sees their means under q, or samples, in the same way.
+        """
+        ...
 
     def encode(self, x: Tensor, noise: Noise) -> Sequence[Tensor]:
         """Means of q for every layer, layer 1 first, shapes (n, units, ...)."""
         ...
 
     def reconstruct(
-        self, x: Tensor, noise: Noise, prior_layers: Collection[int], mean: bool = True
+        self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
         """Mean of x given the latents: the means of q, and of the prior in ``prior_layers``.
 
-        Or samples of them where ``mean`` is False.
+        Or samples of all of them where ``below`` is "sample".
         """
         ...
 

@@ -161,7 +161,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
                     "of skood. Freeze the model itself, and transform X before."
                 )
             check_is_fitted(model)
-            self._check_layers(type(model).__name__, model.network_.n_layers)
+            self._check_layers(type(model).__name__, getattr(model.network_, "n_layers", 0))
             self._check_rows_enough(len(X), fewest)
             return model, X[order]
         n_calibration = max(fewest, round(self.calibration_fraction * len(X)))

@@ -182,7 +182,7 @@ class GradientNorm(BaseDetector):
     def _choose_norms(self, X):
         norms = self._norms(X, "log_likelihood")
         self.repeatability_ = norms.repeatability(self.model_, X[:_REPEATED_ROWS])
-        is_flow = not self.model_.network_.n_layers
+        is_flow = not getattr(self.model_.network_, "n_layers", 0)
         if is_flow and self.repeatability_ < _SMALLEST_REPEATABILITY:
             return self._norms(X, "latent_sum")
         return norms

@@ -164,7 +164,7 @@ class BaseGenerativeModel(
         self._validate_params()
         with fork_rng(0), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `fit` will tell
-            return self._build_network(X, data_kind(X)).n_layers
+            return getattr(self._build_network(X, data_kind(X)), "n_layers", 0)
 
     def score_samples(self, X, *, n_importance_samples=1):
         """Log-likelihood of each row, or its lower bound for models with latent variables.
@@ -218,12 +218,17 @@ class BaseGenerativeModel(
         """
         check_is_fitted(self)
         if prior_layers is None:
-            prior_layers = [range(1, k + 1) for k in range(max(1, self.network_.n_layers))]
+            prior_layers = [
+                range(1, k + 1) for k in range(max(1, getattr(self.network_, "n_layers", 0)))
+            ]
         check_prior_layers(self, prior_layers)
         check_count("n_importance_samples", n_importance_samples)
         options = {"prior_layers": prior_layers, "n_samples": n_importance_samples}
         evaluate = partial(
-            bounds_of_batch, noise=self._scoring_noise(), prior_mean=prior_mean, **options
+            bounds_of_batch,
+            noise=self._scoring_noise(),
+            below="mean" if prior_mean else "sample",
+            **options,
         )
         bounds, nll = self._map(X, evaluate)
         return bounds, np.maximum(nll, 0)

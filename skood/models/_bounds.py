@@ -12,16 +12,17 @@ from skood.scores.bounds import importance_weighted_bound
 __all__ = ["bounds_of_batch", "check_count", "check_layer", "check_prior_layers"]
 
 
-def bounds_of_batch(network, x, noise, *, prior_layers, n_samples, prior_mean):
+def bounds_of_batch(network, x, noise, *, prior_layers, n_samples, below):
     """Bounds and -log p(x | z) for each set of layers, shape (2, n_sets, n), nats.
 
     One sample is in memory at a time.
     """
-    n_samples = n_samples if network.n_layers else 1  # they would all be the same
+    n_samples = n_samples if getattr(network, "n_layers", 0) else 1  # they would all be the same
 
     def log_weights(layers, log_px):
         for s in range(n_samples):
-            terms = network.terms(x, noise.sample(s), layers, prior_mean)
+            options = {"prior_layers": layers, "below": below} if layers else {}
+            terms = network.terms(x, noise.sample(s), **options)
             log_px += terms.log_px.double().cpu().numpy()
             yield terms.log_weight.double().cpu().numpy()
 
@@ -40,7 +41,7 @@ def check_prior_layers(model, prior_layers):
                 "prior_layers must hold a collection of layers for each bound; got "
                 f"{layers!r} for one. Write [(1, 2)] for one bound with layers 1 and 2."
             )
-        if layers and not model.network_.n_layers:
+        if layers and not getattr(model.network_, "n_layers", 0):
             raise ValueError(
                 f"prior_layers must be [()] for {type(model).__name__}, which has no latent "
                 f"layers; got {prior_layers!r}."

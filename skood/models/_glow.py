@@ -17,7 +17,7 @@ from skood.nn.bijections.elementwise import ActNorm
 from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
 from skood.nn.bijections.reshaping import Flatten, Squeeze
-from skood.nn.networks.flow import FlowNetwork
+from skood.nn.networks.flow import ActNormFlowNetwork
 
 __all__ = ["Glow"]
 
@@ -125,7 +125,7 @@ class Glow(BaseFlow):
         shape = row_shape(X.shape[1:])
         continuous = continuous_coordinates(X, kind)
         if self._chosen_network(shape) == "flat":
-            return FlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
+            return ActNormFlowNetwork(shape, continuous, self._flat(shape, len(X)), "logistic")
         if not self._can_squeeze(shape):
             divisor = self.patch**self.n_levels
             raise ValueError(
@@ -133,7 +133,7 @@ class Glow(BaseFlow):
                 f"sides must be multiples of {divisor}; a row of X has shape {X.shape[1:]}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        return FlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
+        return ActNormFlowNetwork(shape, continuous, self._multi_scale(shape), "normal")
 
     def _chosen_network(self, shape):
         if self.network != "auto":

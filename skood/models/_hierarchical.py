@@ -19,8 +19,8 @@ __all__ = ["BaseHierarchicalVAE"]
 class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
     """Base of `HVAE`, `LadderVAE` and `BIVA`, whose docstrings describe the parameters.
 
-    A subclass names its ``_network_class``, called with the shape of a row, the `Plan` and the
-    likelihood.
+    A subclass names its ``_network_classes``, without and with weight normalisation, which are
+    called with the shape of a row, the `Plan` and the likelihood.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -32,7 +32,7 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "likelihood": [StrOptions({"auto", *LIKELIHOODS})],
     }
-    _network_class: ClassVar[type]
+    _network_classes: ClassVar[tuple[type, type]]
 
     def __init__(
         self,
@@ -68,7 +68,8 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
     def _build_network(self, X, kind):
         shape = row_shape(X.shape[1:])
         plan = self._plan(shape, len(X))
-        return self._network_class(shape, plan, build_likelihood(self.likelihood, kind, X))
+        network_class = self._network_classes[plan.normalise]
+        return network_class(shape, plan, build_likelihood(self.likelihood, kind, X))
 
     def _plan(self, shape, n_rows):
         return plan_network(

@@ -42,7 +42,7 @@ class LatentVariablesMixin(TransformerMixin):
         """
         check_is_fitted(self)
         check_layer(self, "k", k, 0, self.network_.n_layers - 1)
-        return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), mean=True)
+        return self._reconstruct(X, range(1, k + 1), self._scoring_noise(), below="mean")
 
     def partial_sample(self, X, *, k, n_samples=1, random_state=None):
         """What the model imagines given only what the layers above k know of X.
@@ -69,13 +69,13 @@ class LatentVariablesMixin(TransformerMixin):
         noises = [
             Noise([seed, i], resolve_device(self.device), shared=True) for i in range(n_samples)
         ]
-        return np.stack([self._reconstruct(X, layers, noise, mean=False) for noise in noises])
+        return np.stack([self._reconstruct(X, layers, noise, below="sample") for noise in noises])
 
-    def _reconstruct(self, X, prior_layers, noise, mean):
+    def _reconstruct(self, X, prior_layers, noise, below):
         shape = self.input_shape_
 
         def rebuilt(network, x):
-            return to_array(network.reconstruct(x, noise, prior_layers, mean), shape)
+            return to_array(network.reconstruct(x, noise, prior_layers, below), shape)
 
         return self._map(X, rebuilt, row_axis=0)
 

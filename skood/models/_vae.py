@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skood.models._base import BaseGenerativeModel
-from skood.models._hvae import BottomUpNetwork
+from skood.models._hvae import BottomUpNetwork, NormalisedBottomUpNetwork
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood, row_shape
 from skood.nn.plans import plan_network
@@ -102,4 +102,5 @@ random_state, verbose
             width=self.width,
             n_rows=len(X),
         )
-        return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, kind, X))
+        network_class = NormalisedBottomUpNetwork if plan.normalise else BottomUpNetwork
+        return network_class(shape, plan, build_likelihood(self.likelihood, kind, X))

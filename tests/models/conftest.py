@@ -40,8 +40,9 @@ def _build(model_class, X, latent_dims=(3, 2, 2), **options):
     with fork_rng(0):
         net = model._build_network(X, data_kind(X)).double()
     x = to_tensor(X, torch.device("cpu")).double()
-    with torch.no_grad():
-        net.initialise_from_data(x, Noise(1))
+    if hasattr(net, "initialise_from_data"):
+        with torch.no_grad():
+            net.initialise_from_data(x, Noise(1))
     return net, x
 
 

@@ -30,7 +30,7 @@ def model(exact):
 def many_weights(exact, n, prior_layers):
     """Log weights (n, rows) with noise of their own."""
     x = torch.tensor(exact.X).repeat(n, 1)
-    terms = exact.network.terms(x, Noise(0), prior_layers, prior_mean=False)
+    terms = exact.network.terms(x, Noise(0), prior_layers, below="sample")
     return terms.log_weight.view(n, -1).numpy()
 
 
@@ -78,7 +78,7 @@ def test_bounds_with_layers_from_the_prior_lie_below_the_log_likelihood_on_avera
 
 
 def test_the_weight_of_the_prior_alone_is_the_likelihood_of_x(exact):
-    terms = exact.network.terms(torch.tensor(exact.X), Noise(0), {1, 2, 3}, prior_mean=False)
+    terms = exact.network.terms(torch.tensor(exact.X), Noise(0), {1, 2, 3}, below="sample")
     assert torch.equal(terms.log_weight, terms.log_px)
 
 

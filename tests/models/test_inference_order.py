@@ -96,15 +96,15 @@ def densities(net, x, noise, *arguments):
 
 
 @pytest.mark.parametrize("model", [LadderVAE, SeReVAE])
-@pytest.mark.parametrize("prior_mean", [True, False])
+@pytest.mark.parametrize("below", ["mean", "sample"])
 def test_top_down_layers_above_k_do_not_see_that_those_below_come_from_the_prior(
-    model, prior_mean, network
+    model, below, network
 ):
     net, x = network(model)
     noise = Noise(0, shared=True)
     expected = densities(net, x, noise)
     for k in (1, 2):
-        found = densities(net, x, noise, range(1, k + 1), prior_mean)
+        found = densities(net, x, noise, range(1, k + 1), below)
         assert all(map(torch.equal, found[k:], expected[k:]))
 
 
@@ -122,7 +122,7 @@ def test_bottom_up_layers_below_l_do_not_see_that_those_above_come_from_the_prio
 def test_where_the_prior_is_sampled_samples_of_q_are_passed_upward(model, k, network):
     net, x = network(model)
     noise = Noise(0, shared=True)
-    found = densities(net, x, noise, range(1, k + 1), False)[-1]
+    found = densities(net, x, noise, range(1, k + 1), "sample")[-1]
     assert torch.equal(found, densities(net, x, noise)[-1])
 
 
@@ -138,7 +138,7 @@ def test_where_the_prior_gives_its_mean_means_of_q_are_passed_upward(model, netw
     net, x = network(model)
     expected = densities(net, x, TopNoise(0, shared=True))[-1]
     noise = Noise(0, shared=True)
-    assert torch.equal(densities(net, x, noise, {1, 2}, True)[-1], expected)
+    assert torch.equal(densities(net, x, noise, {1, 2}, "mean")[-1], expected)
     assert not torch.equal(densities(net, x, noise)[-1], expected)
 
 

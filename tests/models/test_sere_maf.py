@@ -64,7 +64,7 @@ def test_the_held_out_bound_of_a_curve_beats_a_gaussian(fitted):
 @torch.no_grad()
 def log_weights(network, x, prior_layers=frozenset(), n_samples=4000):
     """Shape (n_samples, n), each row with samples of its own."""
-    terms = network.terms(x.repeat(n_samples, 1), Noise(0), prior_layers, prior_mean=False)
+    terms = network.terms(x.repeat(n_samples, 1), Noise(0), prior_layers, below="sample")
     return terms.log_weight.view(n_samples, -1)
 
 
@@ -97,12 +97,12 @@ def test_layers_from_the_prior_have_a_ratio_of_zero_and_only_they(X):
         assert {layer for layer in (1, 2, 3) if (ratios[layer - 1] == 0).all()} == layers
 
 
-@pytest.mark.parametrize("prior_mean", [True, False])
+@pytest.mark.parametrize("below", ["mean", "sample"])
 @torch.no_grad()
-def test_with_all_layers_from_the_prior_x_enters_by_its_likelihood_alone(prior_mean):
+def test_with_all_layers_from_the_prior_x_enters_by_its_likelihood_alone(below):
     network, x, noise = build(TABLE), rows(TABLE), Noise(0, shared=True)
-    terms = network.terms(x, noise, {1, 2, 3}, prior_mean)
-    generated = network(None, Draws(noise, len(x), {1, 2, 3}, prior_mean))
+    terms = network.terms(x, noise, {1, 2, 3}, below)
+    generated = network(None, Draws(noise, len(x), {1, 2, 3}, below))
     expected = network.likelihood(network.likelihood.observe(x, noise), generated.parameters)
     torch.testing.assert_close(terms.log_weight, expected)
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from skood.nn.bijections.base import Bijection
+from skood.nn.layers import DataDependent
 
 __all__ = ["ActNorm", "ElementwiseAffine"]
 
 
-class ActNorm(Bijection):
+class ActNorm(Bijection, DataDependent):
     """y = (x + shift) exp(log_scale), for each channel; the first batch sets both.
 
     So that its y have zero mean and unit variance (Kingma & Dhariwal 2018, section 3.1).
@@ -22,7 +23,6 @@ class ActNorm(Bijection):
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(n_channels))
         self.log_scale = nn.Parameter(torch.zeros(n_channels))
-        self.initialising = False
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         if self.initialising:

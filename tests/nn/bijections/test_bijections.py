@@ -23,7 +23,7 @@ from skood.nn.bijections.rank_one import RankOneStandardization
 from skood.nn.bijections.reshaping import Flatten, Squeeze
 from skood.nn.dequantization import DequantizedPixels, StandardizedReals
 from skood.nn.networks.conditional_flow import ResidualConditioner
-from skood.nn.networks.flow import FlowNetwork
+from skood.nn.networks.flow import ActNormFlowNetwork
 from skood.nn.networks.self_reflective import affine_bijection, spline_bijection
 
 N = 4
@@ -275,9 +275,8 @@ def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
 
 def initialised(bijection, x):
     loc, scale = torch.zeros(1).double(), torch.ones(1).double()
-    network = (
-        FlowNetwork(x.shape[1:], StandardizedReals(loc, scale), bijection, "normal").double().eval()
-    )
+    coordinates = StandardizedReals(loc, scale)
+    network = ActNormFlowNetwork(x.shape[1:], coordinates, bijection, "normal").double().eval()
     with torch.no_grad():
         network.initialise_from_data(x, Noise(0))
     return network.requires_grad_(False)
