@@ -103,7 +103,7 @@ def _detectors(
     yield "", Typicality(n_importance_samples=1, **shared)
     for suffix, parameters in {"": {}, **_TARGETS, **variants}.items():
         detector = GradientNorm(group_size=GROUP_SIZE, **parameters, **shared)
-        if not (model.network_.n_layers and detector.target == "latent_sum"):
+        if not (getattr(model.network_, "n_layers", 0) and detector.target == "latent_sum"):
             yield suffix, detector
 
 

@@ -16,8 +16,8 @@ from skood.calibration import warn_if_few
 from skood.core.parameters import check_group_size
 from skood.core.protocols import InvertibleNetwork, NetworkModel
 from skood.core.rows import Rows, check_rows
-from skood.detectors._model_detector import ModelDetector
 from skood.detectors._layer_norms import LayerNorms
+from skood.detectors._model_detector import ModelDetector
 from skood.models import Glow
 from skood.scores.gradient_norms import COMBINATIONS, LogNorms
 

@@ -46,7 +46,10 @@ class Call:
 
 @torch.enable_grad()
 def record(whole: nn.Module, x: Tensor, paths: set[str]) -> dict[str, list[Call]]:
-    """Run the whole once, forward and backward, and keep the calls of some modules."""
+    """Run the whole once, forward and backward, and keep the calls of some modules.
+
+    The modules must be the caller's alone, since there are hooks on them meanwhile.
+    """
     calls: dict[str, list[Call]] = {path: [] for path in paths}
 
     def keep(path: str) -> Callable[..., None]:

@@ -7,6 +7,9 @@ without the rest of the network: for a linear layer it is g a', with the squared
 for a convolution the sum of that over positions; for any other layer `torch.func` finds it.
 
 Rows may come in groups: the gradient is then that of the sum over the rows of a group.
+
+All functions work in any thread, under `torch.no_grad` and `torch.inference_mode`, and leave the
+network as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from skood.gradients.calls import record
-from skood.gradients.layer_gradients import Gradients, by_func, has_closed_form, in_closed_form
+from skood.gradients.closed_forms import closed_form_of
+from skood.gradients.of_layers import by_func, in_closed_form
+from skood.gradients.pieces import Gradients
+from skood.gradients.private import private_copy
 
 __all__ = [
     "GradientPlan",
@@ -49,6 +55,7 @@ class _Whole(nn.Module):
         return self.target(self.network, x)
 
 
+@torch.inference_mode(mode=False)
 @torch.no_grad()
 def plan_gradients(network: nn.Module, target: Target, x: Tensor) -> GradientPlan:
     """How to find the gradients of each parameter tensor; tensors without effect are left out.
@@ -58,7 +65,7 @@ def plan_gradients(network: nn.Module, target: Target, x: Tensor) -> GradientPla
     that shares its weights, or that uses them in an unusual way, is slow but not wrong.
     """
     # In double precision a wrong way cannot pass for a rounding error.
-    whole, x = _Whole(copy.deepcopy(network).double(), target), x.double()
+    whole, x = _Whole(copy.deepcopy(network).double(), target), _trackable(x).double()
     expected = _one_by_one(whole, x)
     plan: GradientPlan = {}
     # Up to rounding: weights of which only the direction counts have gradients like 1e-13.
@@ -76,11 +83,14 @@ def plan_gradients(network: nn.Module, target: Target, x: Tensor) -> GradientPla
     return {name: plan[name] for name, _ in whole.named_parameters() if name in plan}
 
 
+@torch.inference_mode(mode=False)
 def numbers_per_row(network: nn.Module, target: Target, x: Tensor) -> int:
     """How many numbers a forward pass keeps of each row for the way back; x has two rows."""
+    x = _trackable(x)
     return _numbers_kept(network, target, x) - _numbers_kept(network, target, x[:1])
 
 
+@torch.inference_mode(mode=False)
 @torch.no_grad()
 def squared_norms(
     network: nn.Module,
@@ -112,20 +122,27 @@ def squared_norms(
     Tensor of shape (len(plan), n // group_size), float64
         In the order of the plan.
     """
-    norms = _norms_by_name(_Whole(network, target), x, plan, group_size, weights)
+    whole = _Whole(private_copy(network), target)
+    norms = _norms_by_name(whole, _trackable(x), plan, group_size, weights)
     return torch.stack([norms[name] for name in plan])
 
 
+@torch.inference_mode(mode=False)
 @torch.no_grad()
 def second_moments(
     network: nn.Module, target: Target, x: Tensor, plan: GradientPlan, *, group_size: int = 1
 ) -> dict[str, Tensor]:
     """Sum over groups of each squared partial derivative, of the shapes of the parameters."""
-    whole = _Whole(network, target)
+    whole, x = _Whole(private_copy(network), target), _trackable(x)
     sums = {name: torch.zeros_like(p).double() for name, p in whole.named_parameters()}
     for name, _, gradients in _gradients(whole, x, plan, group_size):
         sums[name] += gradients.sum_of_squares()
     return {name: sums[name] for name in plan}
+
+
+def _trackable(x: Tensor) -> Tensor:
+    """A tensor that autograd may keep, which those made in inference mode are not."""
+    return x.clone() if x.is_inference() else x
 
 
 @torch.enable_grad()
@@ -157,7 +174,7 @@ def _one_by_one(whole: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 def _candidates(whole: nn.Module, name: str) -> list[tuple[str, str]]:
     owner = name.rpartition(".")[0]
-    candidates = [(owner, "closed form")] if has_closed_form(whole.get_submodule(owner)) else []
+    candidates = [(owner, "closed form")] if closed_form_of(whole.get_submodule(owner)) else []
     while owner:
         candidates.append((owner, "func"))
         owner = owner.rpartition(".")[0]

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.gaussian import GaussianHead
-from skood.nn.layers import Join, Shape
+from skood.nn.layers import InitialisedFromData, Join, Shape
 from skood.nn.likelihoods import Likelihood
 from skood.nn.networks.hierarchy import (
     Draws,
@@ -82,6 +82,10 @@ def _join(first: LayerTerms, second: LayerTerms) -> LayerTerms:
     )
 
 
+class NormalisedBidirectionalNetwork(InitialisedFromData, BidirectionalNetwork):
+    """With weight normalisation, which a first batch sets."""
+
+
 class BIVA(BaseHierarchicalVAE):
     """Bidirectional-inference variational autoencoder: deep, with latents inferred up and down.
 
@@ -126,7 +130,7 @@ batch_size, learning_rate, device, random_state, verbose
     (2, 200)
     """
 
-    _network_class = BidirectionalNetwork
+    _network_classes = (BidirectionalNetwork, NormalisedBidirectionalNetwork)
 
     def _plan(self, shape: tuple[int, ...], n_rows: int) -> Plan:
         dims, n_spatial = self.latent_dims, self.n_spatial_layers

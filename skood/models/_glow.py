@@ -17,7 +17,7 @@ from skood.nn.bijections.elementwise import ActNorm
 from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
 from skood.nn.bijections.reshaping import Flatten, Squeeze
-from skood.nn.networks.flow import FlowNetwork
+from skood.nn.networks.flow import ActNormFlowNetwork
 from skood.training.trainer import Trainer
 
 __all__ = ["Glow"]
@@ -124,10 +124,10 @@ class Glow(BaseFlow):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _build_network(self, rows: RowSpec) -> FlowNetwork:
+    def _build_network(self, rows: RowSpec) -> ActNormFlowNetwork:
         shape, coordinates = rows.tensor_shape, coordinates_for(rows)
         if self._chosen_network(shape) == "flat":
-            return FlowNetwork(shape, coordinates, self._flat(rows), "logistic")
+            return ActNormFlowNetwork(shape, coordinates, self._flat(rows), "logistic")
         if not self._can_squeeze(shape):
             divisor = self.patch**self.n_levels
             raise ValueError(
@@ -135,7 +135,7 @@ class Glow(BaseFlow):
                 f"sides must be multiples of {divisor}; a row of X has shape {rows.shape}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        return FlowNetwork(shape, coordinates, self._multi_scale(shape), "normal")
+        return ActNormFlowNetwork(shape, coordinates, self._multi_scale(shape), "normal")
 
     def _chosen_network(self, shape: tuple[int, ...]) -> str:
         if self.network != "auto":

@@ -26,8 +26,8 @@ __all__ = ["BaseHierarchicalVAE"]
 class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
     """Base of `HVAE`, `LadderVAE` and `BIVA`, whose docstrings describe the parameters.
 
-    A subclass names its ``_network_class``, called with the shape of a row, the `Plan` and the
-    likelihood.
+    A subclass names its ``_network_classes``, without and with weight normalisation, which are
+    called with the shape of a row, the `Plan` and the likelihood.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -39,7 +39,7 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "likelihood": [StrOptions({"auto", *LIKELIHOODS})],
     }
-    _network_class: ClassVar[type[HierarchicalNetwork]]
+    _network_classes: ClassVar[tuple[type[Any], type[Any]]]
 
     def __init__(
         self,
@@ -77,7 +77,9 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
     def _build_network(self, rows: RowSpec) -> HierarchicalNetwork:
         plan = self._plan(rows.tensor_shape, rows.n_rows)
         likelihood = build_likelihood(self.likelihood, rows)
-        return self._network_class(rows.tensor_shape, plan, likelihood)
+        network_class = self._network_classes[plan.normalise]
+        network: HierarchicalNetwork = network_class(rows.tensor_shape, plan, likelihood)
+        return network
 
     def _latent_dims_for(self, tensor_shape: tuple[int, ...], n_rows: int) -> Sequence[Any]:
         return self._plan(tensor_shape, n_rows).latents

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from skood.models._hierarchical import BaseHierarchicalVAE
-from skood.nn.layers import Shape
+from skood.nn.layers import InitialisedFromData, Shape
 from skood.nn.likelihoods import Likelihood
 from skood.nn.networks.hierarchy import (
     Draws,
@@ -39,6 +39,10 @@ class BottomUpNetwork(HierarchicalNetwork):
             latents.insert(0, z)
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.generative.output(features))
+
+
+class NormalisedBottomUpNetwork(InitialisedFromData, BottomUpNetwork):
+    """With weight normalisation, which a first batch sets."""
 
 
 class HVAE(BaseHierarchicalVAE):
@@ -118,4 +122,4 @@ class HVAE(BaseHierarchicalVAE):
     (200,)
     """
 
-    _network_class = BottomUpNetwork
+    _network_classes = (BottomUpNetwork, NormalisedBottomUpNetwork)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from skood.models._hierarchical import BaseHierarchicalVAE
-from skood.nn.layers import Shape, Stage
+from skood.nn.layers import InitialisedFromData, Shape, Stage
 from skood.nn.likelihoods import Likelihood
 from skood.nn.networks.hierarchy import (
     Draws,
@@ -60,6 +60,10 @@ def precision_weighted(first: Normal, second: Normal) -> Normal:
     return Normal(mean, variance.sqrt(), validate_args=False)
 
 
+class NormalisedLadderNetwork(InitialisedFromData, LadderNetwork):
+    """With weight normalisation, which a first batch sets."""
+
+
 class LadderVAE(BaseHierarchicalVAE):
     """Ladder variational autoencoder: hierarchical, with top-down inference.
 
@@ -100,4 +104,4 @@ max_epochs, batch_size, learning_rate, device, random_state, verbose
     (2, 200)
     """
 
-    _network_class = LadderNetwork
+    _network_classes = (LadderNetwork, NormalisedLadderNetwork)

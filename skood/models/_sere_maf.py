@@ -17,7 +17,7 @@ from skood.models._flow import coordinates_for
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._sere_vae import evidence_network
 from skood.nn.networks.conditional_flow import ConditionalFlow
-from skood.nn.networks.self_reflective import SelfReflectiveLatents, SplineBijection
+from skood.nn.networks.self_reflective import SelfReflectiveLatents, spline_bijection
 from skood.nn.plans import check_latent_dims
 from skood.objectives import ELBO
 from skood.training.trainer import Trainer
@@ -36,7 +36,7 @@ class SelfReflectiveFlowNetwork(SelfReflectiveLatents):
             network=network,
             width=width,
             self_reflective=True,
-            bijection=SplineBijection,
+            bijection=spline_bijection,
         )
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from skood.models._likelihood import LIKELIHOODS, build_likelihood
 from skood.nn.encoders import ImageDecoder, VectorDecoder
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
-from skood.nn.networks.self_reflective import AffineBijection, SelfReflectiveLatents
+from skood.nn.networks.self_reflective import SelfReflectiveLatents, affine_bijection
 from skood.nn.plans import check_latent_dims
 from skood.objectives import ELBO
 from skood.training.trainer import Trainer
@@ -46,7 +46,7 @@ class SelfReflectiveNetwork(SelfReflectiveLatents):
             network=network,
             width=width,
             self_reflective=self_reflective,
-            bijection=AffineBijection,
+            bijection=affine_bijection,
         )
         decoder = {"mlp": VectorDecoder, "resnet": ImageDecoder}[network]
         self.decoder = decoder(sum(dims), self.parameters_shape, width)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skood.core.protocols import Objective
 from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._hvae import BottomUpNetwork
+from skood.models._hvae import BottomUpNetwork, NormalisedBottomUpNetwork
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.models._likelihood import LIKELIHOODS, build_likelihood
 from skood.nn.plans import plan_network
@@ -111,4 +111,5 @@ device, random_state, verbose
             width=self.width,
             n_rows=rows.n_rows,
         )
-        return BottomUpNetwork(shape, plan, build_likelihood(self.likelihood, rows))
+        network_class = NormalisedBottomUpNetwork if plan.normalise else BottomUpNetwork
+        return network_class(shape, plan, build_likelihood(self.likelihood, rows))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from skood.core.noise import Noise
+from skood.nn.bijections.base import Bijection
 
 __all__ = ["Coordinates", "DequantizedPixels", "StandardizedReals"]
 
 
-class Coordinates(nn.Module):
-    """Base: called with x, on the scale of the data, it returns coordinates and a log-determinant.
+class Coordinates(Bijection):
+    """Base of the maps from x, on the scale of the data, to coordinates of about unit variance.
+
+    The context is the `Noise` of the pass.
 
     Parameters
     ----------
@@ -31,14 +34,6 @@ class Coordinates(nn.Module):
     @property
     def max_log_px(self) -> float:
         """Largest log-likelihood that a row can have, nats."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Coordinates of about unit variance, shape of x, and log |d coordinates / d x|, (n,)."""
-        raise NotImplementedError
-
-    def inverse(self, y: Tensor) -> Tensor:
-        """From coordinates to values on the scale of the data."""
         raise NotImplementedError
 
     def _log_det(self, n_values: int) -> float:
@@ -66,16 +61,16 @@ class DequantizedPixels(Coordinates):
         super().__init__(loc, scale)
         self.white = white
 
-    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         level = self.white / 255
         # Not quite 0 or 1: the way back rounds down, and single precision must find the level.
-        fraction = noise.dither(x.shape).clamp(1e-3, 1 - 1e-3)
+        fraction = context.dither(x.shape).clamp(1e-3, 1 - 1e-3)
         y = (x + level * fraction - self.loc) / self.scale
         n_values = x[0].numel()
         log_det = self._log_det(n_values) + n_values * math.log(level)
         return y.to(x.dtype), y.new_full((len(x),), log_det, dtype=x.dtype)
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         levels = ((y * self.scale + self.loc) * (255 / self.white)).floor()
         return levels.clamp(0, 255) * (self.white / 255)
 
@@ -92,11 +87,11 @@ class StandardizedReals(Coordinates):
     # Standardised values beyond this are all the same: far out. Squares stay finite in float32.
     largest_value = 1e4
 
-    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         y = ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
         if self.training:
-            y = y + self.noise_std * noise.normal("smoothing", y.shape)
+            y = y + self.noise_std * context.normal("smoothing", y.shape)
         return y, y.new_full((len(x),), self._log_det(x[0].numel()))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y * self.scale + self.loc

@@ -15,13 +15,14 @@ from torch.nn import functional as F
 from skood.core.noise import Noise
 
 __all__ = [
+    "DataDependent",
+    "InitialisedFromData",
     "Join",
     "Linear",
     "ResidualBlock",
     "Stage",
     "WeightNorm",
     "adapter",
-    "initialise_from_data",
 ]
 
 Shape = tuple[int, ...]
@@ -41,7 +42,32 @@ class Linear(nn.Linear):
         return y if self.bias is None else y + self.bias
 
 
-class WeightNorm(nn.Module):
+class DataDependent(nn.Module):
+    """Base of the layers that set their parameters on a batch that they see, where asked to.
+
+    Attributes
+    ----------
+    initialising : bool
+        Whether the next call does so.
+    """
+
+    initialising = False
+
+
+class InitialisedFromData(nn.Module):
+    """Mixin for networks, with a method ``terms``, that have `DataDependent` layers."""
+
+    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
+        """Let these layers set themselves on a first batch, in one pass."""
+        layers = [module for module in self.modules() if isinstance(module, DataDependent)]
+        for layer in layers:
+            layer.initialising = True
+        self.terms(x, noise)  # type: ignore[operator]
+        for layer in layers:
+            layer.initialising = False
+
+
+class WeightNorm(DataDependent):
     """Weight normalisation with data-dependent initialisation (Salimans & Kingma 2016).
 
     The gain acts on the output, which is the same as on the weights, for any linear layer.
@@ -58,7 +84,6 @@ class WeightNorm(nn.Module):
         with torch.no_grad():
             self.gain = nn.Parameter(self._norm().clone())
         self.bias = nn.Parameter(torch.zeros_like(self.gain))
-        self.initialising = False
 
     def _norm(self) -> Tensor:
         weight = self.layer.weight
@@ -74,16 +99,6 @@ class WeightNorm(nn.Module):
             self.bias.copy_(-mean / std)
         scale = (self.gain / self._norm()).view(to_channels)
         return y * scale + self.bias.view(to_channels)
-
-
-def initialise_from_data(network: nn.Module, x: Tensor, noise: Noise) -> None:
-    """Give every weight-normalised layer outputs of zero mean and unit variance on a batch."""
-    layers = [module for module in network.modules() if isinstance(module, WeightNorm)]
-    for layer in layers:
-        layer.initialising = True
-    network.terms(x, noise)  # type: ignore[operator]
-    for layer in layers:
-        layer.initialising = False
 
 
 def _linear(n_in: int, n_out: int, normalise: bool) -> nn.Module:

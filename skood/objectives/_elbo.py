@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skood.core.noise import Noise
-from skood.core.protocols import Network, Progress
+from skood.core.protocols import DensityNetwork, Progress
 from skood.core.terms import LayerTerms, Terms
 from skood.objectives.schedules import SCHEDULES
 
@@ -70,7 +70,7 @@ class ELBO(BaseEstimator):
         self._validate_params()
         self._per_layer(n_layers)
 
-    def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
+    def __call__(self, network: DensityNetwork, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
         """Loss of a batch, nats per row; see the class."""
         terms = network.terms(x, noise)
         beta = SCHEDULES[self.schedule](progress, self.warmup)

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from skood.core.noise import Noise
-from skood.core.protocols import Network, Progress
+from skood.core.protocols import DensityNetwork, Progress
 
 __all__ = ["ImportanceWeightedELBO"]
 
@@ -45,7 +45,7 @@ class ImportanceWeightedELBO(BaseEstimator):
         """Raise ValueError for a parameter out of its range."""
         self._validate_params()
 
-    def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
+    def __call__(self, network: DensityNetwork, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
         """Loss of a batch, nats per row; see the class."""
         noise = noise.pinned()
         weights = [network.terms(x, noise.sample(s)).log_weight for s in range(self.n_samples)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from sklearn.base import BaseEstimator
@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skood.core.noise import Noise
-from skood.core.protocols import Network, Progress
+from skood.core.protocols import LatentNetwork, Network, Progress
 from skood.core.terms import Terms
 from skood.objectives.schedules import linear_warmup
 
@@ -81,15 +81,19 @@ class InformativeELBO(BaseEstimator):
                 "n_bounds='all'."
             )
 
-    def __call__(self, network: Network, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
+    def __call__(self, network: DensityNetwork, x: Tensor, noise: Noise, progress: Progress) -> Tensor:
         """Loss of a batch, nats per row; see the class."""
         noise = noise.pinned()
-        passes = [
-            network.terms(x, noise, range(1, k + 1), self.below == "mean")
-            for k in self._chosen(max(1, network.n_layers), noise)
-        ]
+        n_bounds = network.n_layers if isinstance(network, LatentNetwork) else 1
+        passes = [self._terms(network, x, noise, k) for k in self._chosen(n_bounds, noise)]
         log_px = torch.stack([terms.log_px for terms in passes]).mean()
         return linear_warmup(progress, self.warmup) * self._divergences(passes) - log_px
+
+    def _terms(self, network: DensityNetwork, x: Tensor, noise: Noise, k: int) -> Terms:
+        """Of a pass with the k lowest layers from the prior."""
+        if k == 0:
+            return network.terms(x, noise)
+        return cast(LatentNetwork, network).terms(x, noise, range(1, k + 1), self.below)
 
     def _chosen(self, n_layers: int, noise: Noise) -> list[int]:
         """The values of k that a step takes."""

@@ -8,8 +8,8 @@ import numpy as np
 
 import skood.detectors
 import skood.models
-from skood.training.trainer import Trainer
 from skood.testing._image_checks import image_checks
+from skood.training.trainer import Trainer
 
 __all__ = [
     "all_detectors",

@@ -27,7 +27,7 @@ class Line(nn.Module):
         super().__init__()
         self.a, self.b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise):
         mean = x * self.b
         z = mean + noise.normal("z1", x.shape)
         layer = LayerTerms(-0.5 * z.square(), -0.5 * (z - mean).square())
@@ -135,7 +135,7 @@ def test_without_patience_the_last_network_is_kept():
 class Still(Line):
     """Log-likelihoods far above 0, as of tables in small units, that training cannot change."""
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise):
         return Terms(torch.full((len(x),), 1000.0) + 0 * self.a.sum())
 
 

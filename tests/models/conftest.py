@@ -19,7 +19,7 @@ from skood.models._biva import BidirectionalNetwork
 from skood.models._hvae import BottomUpNetwork
 from skood.models._ladder_vae import LadderNetwork
 from skood.models._sere_vae import SelfReflectiveNetwork
-from skood.nn.bijections.rank_one import RankOneAffine
+from skood.nn.bijections.rank_one import RankOneAffine, RankOneParameters
 from skood.nn.likelihoods import Gaussian
 from skood.nn.plans import plan_network
 
@@ -40,8 +40,9 @@ def _build(model_class, X, latent_dims=(3, 2, 2), **options):
     with fork_rng(0):
         net = model._build_network(X, data_kind(X)).double()
     x = to_tensor(X, torch.device("cpu")).double()
-    with torch.no_grad():
-        net.initialise_from_data(x, Noise(1))
+    if hasattr(net, "initialise_from_data"):
+        with torch.no_grad():
+            net.initialise_from_data(x, Noise(1))
     return net, x
 
 
@@ -223,8 +224,8 @@ def bidirectional():
     return world, network
 
 
-class Bijection(nn.Module):
-    """z = slope * z_above + (diag(d) + u u') e."""
+class Affine(nn.Module):
+    """Parameters of z = slope * z_above + (diag(d) + u u') e."""
 
     def __init__(self, slope, diagonal, direction):
         super().__init__()
@@ -236,7 +237,7 @@ class Bijection(nn.Module):
     def forward(self, above):
         shift = self.shift(above)
         matrix = self.diagonal.expand_as(shift), self.direction.expand_as(shift)
-        return RankOneAffine(shift, *matrix)
+        return RankOneParameters(shift, *matrix)
 
     def add_to(self, world, names, bases, above):
         for i, name in enumerate(names):
@@ -259,7 +260,7 @@ def self_reflective():
     options = {"network": "mlp", "width": 4, "self_reflective": True}
     likelihood = gaussian_likelihood()
     network = SelfReflectiveNetwork((4,), (2, 1, 1), likelihood, **options)
-    first, second = Bijection([0.9, -0.4], [0.5, 1.2], [0.7, -0.8]), Bijection(1.1, 0.6, 0.5)
+    first, second = Affine([0.9, -0.4], [0.5, 1.2], [0.7, -0.8]), Affine(1.1, 0.6, 0.5)
     world = World()
     world.add("e3", 1)
     world.add("e2", 0.7, e3=-0.5)
@@ -274,7 +275,7 @@ def self_reflective():
     given = [[*NAMES_X, "z2"], [*NAMES_X, "e3"], NAMES_X]
     network.evidence = Evidence()
     network.posteriors = nn.ModuleList(map(world.head, bases, given))
-    network.bijections = nn.ModuleList([first, second])
+    network.bijections = nn.ModuleList([RankOneAffine(first), RankOneAffine(second)])
     network.priors = nn.ModuleList(
         world.head(base, [above], RawHead) for base, above in zip(bases, ["z2", "e3"], strict=False)
     )

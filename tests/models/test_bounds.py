@@ -29,12 +29,12 @@ def of_images(make):
     return make(HVAE, (4, 3, 2), width=8, max_epochs=2).fit(IMAGES)
 
 
-def passes(model, X, sample, prior_layers=frozenset(), prior_mean=True):
+def passes(model, X, sample, prior_layers=frozenset(), below="mean"):
     """The terms of one importance sample, straight from the network."""
     noise = Noise([model.seed_, 5], shared=True).sample(sample)
     x = to_tensor(X, torch.device("cpu"))
     with torch.no_grad():
-        return model.network_.terms(x, noise, prior_layers, prior_mean)
+        return model.network_.terms(x, noise, prior_layers, below)
 
 
 @pytest.mark.parametrize("n_importance_samples", [1, 3])
@@ -55,7 +55,7 @@ def test_by_default_one_layer_more_comes_from_the_prior_in_each_bound(of_images)
 @pytest.mark.parametrize("prior_mean", [False, True])
 def test_a_bound_of_one_sample_is_the_log_weight_of_one_pass(of_images, prior_layers, prior_mean):
     bounds, nll = of_images.bounds(IMAGES, prior_layers=[prior_layers], prior_mean=prior_mean)
-    terms = passes(of_images, IMAGES, 0, prior_layers, prior_mean)
+    terms = passes(of_images, IMAGES, 0, prior_layers, "mean" if prior_mean else "sample")
     np.testing.assert_allclose(bounds[0], terms.log_weight, rtol=1e-4)
     np.testing.assert_allclose(nll[0], -terms.log_px, rtol=1e-4)
 
@@ -123,8 +123,8 @@ def test_what_is_held_in_memory_does_not_grow_with_the_importance_samples(
     alive, most = [], [0]
     terms_of = of_images.network_.terms
 
-    def watch(x, noise, *arguments):
-        terms = terms_of(x, noise, *arguments)
+    def watch(x, noise, **options):
+        terms = terms_of(x, noise, **options)
         alive[:] = [r for r in alive if r() is not None]
         alive.extend(map(weakref.ref, (noise, terms, terms.log_px, terms.layers[0].log_prior)))
         most[0] = max(most[0], len(alive))

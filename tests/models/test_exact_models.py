@@ -30,7 +30,7 @@ def model(exact):
 def many_weights(exact, n, prior_layers):
     """Log weights (n, rows) with noise of their own."""
     x = torch.tensor(exact.X).repeat(n, 1)
-    terms = exact.network.terms(x, Noise(0), prior_layers, prior_mean=False)
+    terms = exact.network.terms(x, Noise(0), prior_layers, below="sample")
     return terms.log_weight.view(n, -1).numpy()
 
 
@@ -78,7 +78,7 @@ def test_bounds_with_layers_from_the_prior_lie_below_the_log_likelihood_on_avera
 
 
 def test_the_weight_of_the_prior_alone_is_the_likelihood_of_x(exact):
-    terms = exact.network.terms(torch.tensor(exact.X), Noise(0), {1, 2, 3}, prior_mean=False)
+    terms = exact.network.terms(torch.tensor(exact.X), Noise(0), {1, 2, 3}, below="sample")
     assert torch.equal(terms.log_weight, terms.log_px)
 
 
@@ -113,15 +113,16 @@ def test_the_ratio_of_base_variables_is_that_of_latents(network, build):
     for i in (0, 1):
         z, above = result.latents[i], result.latents[i + 1]
         q, p = net.posteriors[i](net.evidence(x)[i], above), gaussian(net.priors[i](above))
-        ratio = pushed(net.bijections[i](above), q, z) - pushed(net.bijections[i](above), p, z)
+        affine = net.bijections[i].conditioner(above)
+        ratio = pushed(affine, q, z) - pushed(affine, p, z)
         torch.testing.assert_close(result.layers[i].log_ratio.sum(1), ratio, rtol=0, atol=1e-10)
 
 
-def pushed(bijection, base, z):
-    """Density of z = bijection(e) for e of a diagonal Gaussian."""
+def pushed(affine, base, z):
+    """Density of z = affine.multiply(e) for e of a diagonal Gaussian."""
     n = z.shape[1]
     basis = torch.eye(n, dtype=torch.float64)
-    columns = [bijection.forward(e.expand_as(z)) - bijection.shift for e in basis]
+    columns = [affine.multiply(e.expand_as(z)) - affine.shift for e in basis]
     matrix = torch.stack(columns, dim=2)
     covariance = matrix @ torch.diag_embed(base.variance) @ matrix.mT
-    return MultivariateNormal(bijection.forward(base.mean), covariance).log_prob(z)
+    return MultivariateNormal(affine.multiply(base.mean), covariance).log_prob(z)

@@ -76,7 +76,7 @@ def test_the_network_can_be_looked_into(model, network, X, build):
 def test_every_unit_of_every_latent_layer_reaches_x(model, network, X, build):
     net, _ = build(model, X, network=network)
     noise, layers = RememberedNoise(), range(1, net.n_layers + 1)
-    net(None, Draws(noise, 50, layers, prior_mean=False)).parameters.square().sum().backward()
+    net(None, Draws(noise, 50, layers, below="sample")).parameters.square().sum().backward()
     n_units = sum(np.prod(shape) for shape in net.latent_shapes)
     assert sum(z[0].numel() for z in noise.drawn.values()) == n_units
     for name, z in noise.drawn.items():

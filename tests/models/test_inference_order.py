@@ -96,15 +96,15 @@ def densities(net, x, noise, *arguments):
 
 
 @pytest.mark.parametrize("model", [LadderVAE, SeReVAE])
-@pytest.mark.parametrize("prior_mean", [True, False])
+@pytest.mark.parametrize("below", ["mean", "sample"])
 def test_top_down_layers_above_k_do_not_see_that_those_below_come_from_the_prior(
-    model, prior_mean, network
+    model, below, network
 ):
     net, x = network(model)
     noise = Noise(0, shared=True)
     expected = densities(net, x, noise)
     for k in (1, 2):
-        found = densities(net, x, noise, range(1, k + 1), prior_mean)
+        found = densities(net, x, noise, range(1, k + 1), below)
         assert all(map(torch.equal, found[k:], expected[k:]))
 
 
@@ -122,7 +122,7 @@ def test_bottom_up_layers_below_l_do_not_see_that_those_above_come_from_the_prio
 def test_where_the_prior_is_sampled_samples_of_q_are_passed_upward(model, k, network):
     net, x = network(model)
     noise = Noise(0, shared=True)
-    found = densities(net, x, noise, range(1, k + 1), False)[-1]
+    found = densities(net, x, noise, range(1, k + 1), "sample")[-1]
     assert torch.equal(found, densities(net, x, noise)[-1])
 
 
@@ -138,7 +138,7 @@ def test_where_the_prior_gives_its_mean_means_of_q_are_passed_upward(model, netw
     net, x = network(model)
     expected = densities(net, x, TopNoise(0, shared=True))[-1]
     noise = Noise(0, shared=True)
-    assert torch.equal(densities(net, x, noise, {1, 2}, True)[-1], expected)
+    assert torch.equal(densities(net, x, noise, {1, 2}, "mean")[-1], expected)
     assert not torch.equal(densities(net, x, noise)[-1], expected)
 
 
@@ -167,7 +167,7 @@ def test_self_reflective_inference_sees_the_latent_directly_above_and_none_furth
     first = run(net, z3=0.5)
     with torch.no_grad():  # another z3, but the same z2
         z3 = torch.full_like(first.latents[2], -0.5)
-        base = net.bijections[1](z3).inverse(first.latents[1])
+        base = net.bijections[1].inverse(first.latents[1], z3)
     second = run(net, z3=-0.5, z2=base)
     torch.testing.assert_close(second.latents[1], first.latents[1])
     torch.testing.assert_close(second.layers[0].log_posterior, first.layers[0].log_posterior)

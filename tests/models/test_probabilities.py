@@ -18,7 +18,7 @@ ALL_IMAGES = torch.tensor(list(itertools.product([0.0, 255.0], repeat=4))).view(
 def weights(network, x, prior_layers=frozenset(), n_samples=4000):
     """Importance weights (n_samples, len(x)), whose mean is p(x) without bias."""
     repeated = x.repeat(n_samples, *(1 for _ in x.shape[1:]))
-    terms = network.terms(repeated, Noise(0), prior_layers, prior_mean=False)
+    terms = network.terms(repeated, Noise(0), prior_layers, below="sample")
     return terms.log_weight.double().exp().view(n_samples, -1).numpy()
 
 

@@ -12,7 +12,7 @@ from skood.core.batches import to_tensor
 from skood.core.noise import Noise, fork_rng
 from skood.core.protocols import LatentNetwork, Progress
 from skood.core.validation import data_kind
-from skood.nn.networks.conditional_flow import ResidualBase
+from skood.nn.networks.conditional_flow import ResidualConditioner
 from skood.nn.networks.hierarchy import Draws
 
 RNG = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def test_the_held_out_bound_of_a_curve_beats_a_gaussian(fitted):
 @torch.no_grad()
 def log_weights(network, x, prior_layers=frozenset(), n_samples=4000):
     """Shape (n_samples, n), each row with samples of its own."""
-    terms = network.terms(x.repeat(n_samples, 1), Noise(0), prior_layers, prior_mean=False)
+    terms = network.terms(x.repeat(n_samples, 1), Noise(0), prior_layers, below="sample")
     return terms.log_weight.view(n_samples, -1)
 
 
@@ -97,12 +97,12 @@ def test_layers_from_the_prior_have_a_ratio_of_zero_and_only_they(X):
         assert {layer for layer in (1, 2, 3) if (ratios[layer - 1] == 0).all()} == layers
 
 
-@pytest.mark.parametrize("prior_mean", [True, False])
+@pytest.mark.parametrize("below", ["mean", "sample"])
 @torch.no_grad()
-def test_with_all_layers_from_the_prior_x_enters_by_its_likelihood_alone(prior_mean):
+def test_with_all_layers_from_the_prior_x_enters_by_its_likelihood_alone(below):
     network, x, noise = build(TABLE), rows(TABLE), Noise(0, shared=True)
-    terms = network.terms(x, noise, {1, 2, 3}, prior_mean)
-    generated = network(None, Draws(noise, len(x), {1, 2, 3}, prior_mean))
+    terms = network.terms(x, noise, {1, 2, 3}, below)
+    generated = network(None, Draws(noise, len(x), {1, 2, 3}, below))
     expected = network.likelihood(network.likelihood.observe(x, noise), generated.parameters)
     torch.testing.assert_close(terms.log_weight, expected)
 
@@ -124,7 +124,9 @@ def test_a_reconstruction_is_the_mean_of_the_base_variables_pushed_through_the_f
     latents, y = network.encode(x, Noise(0)), network.likelihood.observe(rebuilt, Noise(0))
     for i, transform in enumerate(network.likelihood.transforms):
         y, _ = transform(y, latents[i % 3])
-    torch.testing.assert_close(y, network.likelihood.base(latents).shift, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        y, network.likelihood.base.conditioner(latents).shift, rtol=1e-9, atol=1e-9
+    )
 
 
 def test_every_parameter_gets_a_gradient_from_the_bound():
@@ -133,14 +135,14 @@ def test_every_parameter_gets_a_gradient_from_the_bound():
     assert [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0] == []
 
 
-def test_the_base_is_mended_from_the_top_layer_down():
+def test_the_base_is_corrected_from_the_top_layer_down():
     with fork_rng(0):
-        base = ResidualBase(4, (3, 2), width=8)
+        conditioner = ResidualConditioner(4, (3, 2), width=8)
     low, top = torch.ones(5, 3), torch.ones(5, 2)
-    for parameter in base.residuals.parameters():
+    for parameter in conditioner.residuals.parameters():
         torch.nn.init.zeros_(parameter)
-    affine = base([low, top])
-    raw = base.top(top)
+    affine = conditioner([low, top])
+    raw = conditioner.top(top)
     torch.testing.assert_close(affine.shift, raw[:, :4])
     torch.testing.assert_close(affine.direction, raw[:, 8:])
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from skood.core.noise import Noise
-from skood.nn.layers import Join, ResidualBlock, Stage, WeightNorm, adapter, initialise_from_data
+from skood.nn.layers import InitialisedFromData, Join, ResidualBlock, Stage, WeightNorm, adapter
 
 VECTOR, SMALL, LARGE, OBLONG = (6,), (3, 2, 3), (4, 4, 6), (2, 4, 3)
 SHAPES = [VECTOR, (7,), SMALL, (5, 2, 3), LARGE]
@@ -29,7 +29,7 @@ def seed():
         yield
 
 
-class Single(nn.Module):
+class Single(InitialisedFromData):
     """A network of one weight-normalised layer."""
 
     def __init__(self, layer):
@@ -113,7 +113,7 @@ def test_after_initialisation_every_channel_has_zero_mean_and_unit_variance(kind
     make, shape = LAYERS[kind]
     network, x = Single(make()).double(), 3 + 5 * torch.randn(40, *shape, dtype=torch.float64)
     with torch.no_grad():
-        initialise_from_data(network, x, Noise(0))
+        network.initialise_from_data(x, Noise(0))
         channels = network.layer(x).transpose(0, 1).flatten(1)
     torch.testing.assert_close(channels.mean(1), torch.zeros(len(channels)).double())
     torch.testing.assert_close(channels.var(1, correction=0), torch.ones(len(channels)).double())
@@ -122,7 +122,7 @@ def test_after_initialisation_every_channel_has_zero_mean_and_unit_variance(kind
 def test_initialisation_of_a_single_row_or_a_constant_stays_finite():
     network = Single(nn.Linear(4, 6))
     with torch.no_grad():
-        initialise_from_data(network, torch.ones(1, 4), Noise(0))
+        network.initialise_from_data(torch.ones(1, 4), Noise(0))
     assert all(p.isfinite().all() for p in network.parameters())
     assert torch.allclose(network.layer(torch.ones(1, 4)), torch.zeros(1, 6), atol=1e-5)
 

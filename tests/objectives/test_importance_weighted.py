@@ -28,7 +28,7 @@ class LinearGaussian:
     def __init__(self, factor=1.0):
         self.factor = factor
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise):
         q = Normal((x @ B)[:, None] / S**2 / PRECISION, self.factor * PRECISION**-0.5)
         z = q.mean + q.stddev * noise.normal("z1", q.mean.shape)
         log_prior = Normal(torch.zeros_like(z), 1.0).log_prob(z)
@@ -44,7 +44,7 @@ class GivenWeights:
     def __init__(self, log_weights):
         self.passes = iter(log_weights)
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise):
         return Terms(next(self.passes))
 
 
@@ -54,7 +54,7 @@ class Recorder(GivenWeights):
     def __init__(self):
         self.dithers, self.latents = [], []
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise):
         self.latents.append(noise.normal("z1", (len(x), 2)))
         self.dithers.append(noise.dither(x.shape))
         return Terms(x.sum(1))

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from skood import ELBO, HVAE, VAE, InformativeELBO
 from skood.core.noise import Noise
-from skood.core.protocols import Progress
+from skood.core.protocols import LatentNetwork, Progress
 from skood.core.terms import LayerTerms, Terms
 from skood.testing import easy_images
 
@@ -15,7 +15,7 @@ IMAGES = easy_images(16)
 END = Progress(1, 1)
 
 
-class Recorder:
+class Recorder(LatentNetwork):
     """Three layers; log p(x | z>k) is -10^k, and a layer that is inferred costs 1 nat."""
 
     n_layers, max_log_px = 3, 0.0
@@ -23,9 +23,9 @@ class Recorder:
     def __init__(self):
         self.passes, self.seen = [], []
 
-    def terms(self, x, noise, prior_layers=frozenset(), prior_mean=True):
+    def terms(self, x, noise, prior_layers=frozenset(), below=None):
         k = len(prior_layers)
-        self.passes.append((tuple(prior_layers), prior_mean))
+        self.passes.append((tuple(prior_layers), below))
         self.seen.append((noise.dither(x.shape), noise.normal("z3", (len(x), 2))))
         one, zero = torch.ones(len(x), 1), torch.zeros(len(x), 1)
         layers = [LayerTerms(zero, zero if i in prior_layers else one) for i in (1, 2, 3)]
@@ -87,13 +87,13 @@ def test_two_bounds_at_a_step_are_different_ones():
 
 
 def test_layers_below_are_means_or_samples_as_asked():
-    for below, prior_mean in (("mean", True), ("sample", False)):
+    for below in ("mean", "sample"):
         network = Recorder()
         loss(network, n_bounds="all", below=below)
         assert network.passes == [
-            ((), prior_mean),
-            ((1,), prior_mean),
-            ((1, 2), prior_mean),
+            ((), None),
+            ((1,), below),
+            ((1, 2), below),
         ]
 
 

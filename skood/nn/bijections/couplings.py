@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,13 @@ class _AffineCoupling(Bijection):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         condition, changed = self._split(x)
         shift, log_scale = self._parameters_for(condition)
         y = self._merge(condition, (changed + shift) * log_scale.exp(), x)
         return y, log_scale.flatten(1).sum(1)
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         condition, changed = self._split(y)
         shift, log_scale = self._parameters_for(condition)
         return self._merge(condition, changed * (-log_scale).exp() - shift, y)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from skood.nn.bijections.base import Bijection
+from skood.nn.layers import DataDependent
 
 __all__ = ["ActNorm", "ElementwiseAffine"]
 
 
-class ActNorm(Bijection):
+class ActNorm(Bijection, DataDependent):
     """y = (x + shift) exp(log_scale), for each channel; the first batch sets both.
 
     So that its y have zero mean and unit variance (Kingma & Dhariwal 2018, section 3.1).
@@ -20,9 +23,8 @@ class ActNorm(Bijection):
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(n_channels))
         self.log_scale = nn.Parameter(torch.zeros(n_channels))
-        self.initialising = False
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         if self.initialising:
             std, mean = torch.std_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
             self.shift.copy_(-mean)
@@ -31,7 +33,7 @@ class ActNorm(Bijection):
         log_det = self.log_scale.sum() * x[0, 0].numel()
         return (x + shift) * log_scale.exp(), log_det.expand(len(x))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         shift, log_scale = self._broadcast(y)
         return y * (-log_scale).exp() - shift
 
@@ -48,9 +50,9 @@ class ElementwiseAffine(Bijection):
         self.mean = nn.Parameter(torch.zeros(n_channels, 1, 1))
         self.log_std = nn.Parameter(torch.zeros(n_channels, 1, 1))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         log_det = -self.log_std.sum() * x[0, 0].numel()
         return (x - self.mean) * (-self.log_std).exp(), log_det.expand(len(x))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y * self.log_std.exp() + self.mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class InvertibleConvolution(Bijection):
         self.upper = nn.Parameter(upper.triu(1))
         self.log_diagonal = nn.Parameter(diagonal.abs().log())
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         lower, upper = self.factors()
         # The rows lie along the last axis: see `skood.nn.layers.Linear`. One factor at a time, so
         # that this holds for the gradients with respect to them as well.
@@ -37,7 +39,7 @@ class InvertibleConvolution(Bijection):
         log_det = self.log_diagonal.sum() * x[0, 0].numel()
         return self._rows(columns, x), log_det.expand(len(x))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         lower, upper = self.factors()
         columns = self.permutation.mT @ y.transpose(0, 1).flatten(1)
         columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)

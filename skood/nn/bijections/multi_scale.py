@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ class MultiScale(Bijection):
     Parameters
     ----------
     levels : sequence of Bijection
-        Each takes a map of half the channels (rounded down) that the level before gives.
+        Each takes a map of half the channels (rounded down) that the level before gives. All get
+        the same context.
     shapes : sequence of (channels, height, width)
         What each level gives.
     """
@@ -44,10 +46,10 @@ class MultiScale(Bijection):
         )
         self.top = ElementwiseAffine(shapes[-1][0])
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         left, total = [], x.new_zeros(len(x))
         for i, level in enumerate(self.levels):
-            x, log_det = level(x)
+            x, log_det = level(x, context)
             total = total + log_det
             if i < len(self.priors):
                 x, leaving = x.tensor_split([self.kept[i]], dim=1)
@@ -57,7 +59,7 @@ class MultiScale(Bijection):
         x, log_det = self.top(x)
         return torch.cat([*left, x.flatten(1)], dim=1), total + log_det
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         sizes = [math.prod(shape) for shape in self.left_shapes]
         left = [
             part.reshape(-1, *shape)
@@ -68,7 +70,7 @@ class MultiScale(Bijection):
             if i < len(self.priors):
                 mean, log_std = self._prior(i, x)
                 x = torch.cat([x, left.pop() * log_std.exp() + mean], dim=1)
-            x = self.levels[i].inverse(x)  # type: ignore[operator]
+            x = self.levels[i].inverse(x, context)  # type: ignore[operator]
         return x
 
     def _prior(self, i: int, kept: Tensor) -> tuple[Tensor, Tensor]:

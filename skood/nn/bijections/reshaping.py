@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,10 +20,10 @@ class Squeeze(Bijection):
         super().__init__()
         self.side = side
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         return F.pixel_unshuffle(x, self.side), x.new_zeros(len(x))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return F.pixel_shuffle(y, self.side)
 
 
@@ -32,8 +34,8 @@ class Flatten(Bijection):
         super().__init__()
         self.shape = shape
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         return x.flatten(1), x.new_zeros(len(x))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y.reshape(-1, *self.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +12,18 @@ from torch.nn import functional as F
 
 from skood.core.noise import Noise
 from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
-from skood.nn.bijections.rank_one import RankOneAffine
+from skood.nn.bijections.base import Bijection
+from skood.nn.bijections.rank_one import RankOneParameters, RankOneStandardization
 from skood.nn.dequantization import Coordinates, StandardizedReals
 from skood.nn.encoders import mlp
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
 
-__all__ = ["ConditionalFlow", "ResidualBase"]
+__all__ = ["ConditionalFlow", "ResidualConditioner"]
 
 
-class ResidualBase(nn.Module):
-    """Gaussian base variables whose parameters are mended layer by layer, from the top down.
+class ResidualConditioner(nn.Module):
+    """Parameters of Gaussian base variables, corrected layer by layer from the top down.
 
     Parameters
     ----------
@@ -46,8 +48,8 @@ class ResidualBase(nn.Module):
         self.residuals = nn.ModuleList(mlp(20 + dim, width, n_parameters) for dim in lower)
         self.top = mlp(top, width, n_parameters)
 
-    def forward(self, latents: Sequence[Tensor]) -> RankOneAffine:
-        """From N(0, 1) to the base variables; ``latents`` (n, units) of each layer."""
+    def forward(self, latents: Sequence[Tensor]) -> RankOneParameters:
+        """From the latents of each layer, (n, units)."""
         *lower, top = latents
         gamma = self.top(top)
         for z, features, residual in reversed(
@@ -56,7 +58,7 @@ class ResidualBase(nn.Module):
             gamma = gamma + residual(torch.cat([features(gamma), z], dim=1))
         loc, raw, direction = gamma.chunk(3, dim=1)
         diagonal = F.softplus(raw, beta=math.log(2)).clamp(min=1e-3)  # raw zeros give 1
-        return RankOneAffine(loc, diagonal, direction)
+        return RankOneParameters(loc, diagonal, direction)
 
 
 class ConditionalFlow(Likelihood):
@@ -87,7 +89,7 @@ class ConditionalFlow(Likelihood):
         self.x_shape, self.dims = x_shape, tuple(dims)
         self.coordinates = coordinates
         n_values = math.prod(x_shape)
-        self.base = ResidualBase(n_values, dims, width)
+        self.base = RankOneStandardization(ResidualConditioner(n_values, dims, width))
         self.transforms = nn.ModuleList(
             Autoregressive(
                 alternating_order(n_values, i),
@@ -121,32 +123,33 @@ class ConditionalFlow(Likelihood):
         return observed
 
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
-        latents = parameters.split(self.dims, dim=1)
         y, total = observed.flatten(1), self.log_det_of_coordinates
-        for transform, z in self._conditioned(latents):
-            y, log_det = transform(y, z)
+        for bijection, context in self._conditioned(parameters):
+            y, log_det = bijection(y, context)
             total = total + log_det
-        base = self.base(latents)
-        epsilon = base.inverse(y)
-        log_normal = -0.5 * (epsilon.square() + math.log(2 * math.pi)).sum(1)
-        return total + log_normal - base.log_det()
+        return total - 0.5 * (y.square() + math.log(2 * math.pi)).sum(1)
 
     def mean(self, parameters: Tensor) -> Tensor:
-        """The mean of the base variables, pushed through the transforms: not the mean of x."""
-        latents = parameters.split(self.dims, dim=1)
-        return self._push(self.base(latents).shift, latents)
+        """The mean of the base variables, through the inverse of the flow: not the mean of x."""
+        return self._from_normal(parameters.new_zeros(self._shape(parameters)), parameters)
 
     def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
-        latents = parameters.split(self.dims, dim=1)
-        epsilon = noise.normal("sample", (len(parameters), math.prod(self.x_shape)))
-        return self._push(self.base(latents).forward(epsilon.to(parameters)), latents)
+        epsilon = noise.normal("sample", self._shape(parameters)).to(parameters)
+        return self._from_normal(epsilon, parameters)
 
-    def _push(self, y: Tensor, latents: Sequence[Tensor]) -> Tensor:
-        for transform, z in reversed(list(self._conditioned(latents))):
-            y = transform.inverse(y, z)
+    def _from_normal(self, epsilon: Tensor, parameters: Tensor) -> Tensor:
+        """x on the scale of the data, from values that are standard normal under the model."""
+        y = epsilon
+        for bijection, context in reversed(list(self._conditioned(parameters))):
+            y = bijection.inverse(y, context)
         return self.coordinates.inverse(y.reshape(-1, *self.x_shape))
 
-    def _conditioned(self, latents: Sequence[Tensor]) -> Iterator[tuple[Autoregressive, Tensor]]:
-        """The transforms from x to the base variables, each with its latent."""
+    def _shape(self, parameters: Tensor) -> Shape:
+        return len(parameters), math.prod(self.x_shape)
+
+    def _conditioned(self, parameters: Tensor) -> Iterator[tuple[Bijection, Any]]:
+        """The bijections from coordinates to standard normal values, each with its context."""
+        latents = parameters.split(self.dims, dim=1)
         for i, transform in enumerate(self.transforms):
             yield transform, latents[i % len(latents)]  # type: ignore[misc]
+        yield self.base, latents

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,11 +10,10 @@ from torch.nn import functional as F
 from skood.core.noise import Noise
 from skood.core.terms import Terms
 from skood.nn.bijections.base import Bijection
-from skood.nn.bijections.elementwise import ActNorm
 from skood.nn.dequantization import Coordinates
-from skood.nn.layers import Shape
+from skood.nn.layers import InitialisedFromData, Shape
 
-__all__ = ["FlowNetwork"]
+__all__ = ["ActNormFlowNetwork", "FlowNetwork"]
 
 
 class FlowNetwork(nn.Module):
@@ -32,8 +30,6 @@ class FlowNetwork(nn.Module):
         Distribution of each base variable.
     """
 
-    n_layers = 0
-
     def __init__(self, x_shape: Shape, coordinates: Coordinates, bijection: Bijection, base: str):
         super().__init__()
         self.x_shape = x_shape
@@ -45,13 +41,7 @@ class FlowNetwork(nn.Module):
     def max_log_px(self) -> float:
         return self.coordinates.max_log_px
 
-    def terms(
-        self,
-        x: Tensor,
-        noise: Noise,
-        prior_layers: Collection[int] = frozenset(),
-        prior_mean: bool = True,
-    ) -> Terms:
+    def terms(self, x: Tensor, noise: Noise) -> Terms:
         epsilon, log_det = self._forward(x, noise)
         return Terms(_LOG_DENSITY[self.base](epsilon).sum(1) + log_det)
 
@@ -72,20 +62,15 @@ class FlowNetwork(nn.Module):
             epsilon = uniform.log() - (-uniform).log1p()
         return self.inverse(epsilon.to(next(self.parameters()).dtype))
 
-    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
-        """Let every `ActNorm` set itself on a first batch."""
-        layers = [module for module in self.modules() if isinstance(module, ActNorm)]
-        for layer in layers:
-            layer.initialising = True
-        self.terms(x, noise)
-        for layer in layers:
-            layer.initialising = False
-
     def _forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         y, log_det = self.coordinates(x, noise)
         dtype = next(self.parameters()).dtype
         epsilon, log_det_of_flow = self.bijection(y.to(dtype))
         return epsilon.flatten(1), log_det.to(dtype) + log_det_of_flow
+
+
+class ActNormFlowNetwork(InitialisedFromData, FlowNetwork):
+    """A flow with `ActNorm` layers, which a first batch sets."""
 
 
 def _normal(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from skood.core.noise import Noise
 from skood.core.terms import LayerTerms, Terms
 from skood.nn.gaussian import GaussianHead
-from skood.nn.layers import Shape, Stage, adapter, initialise_from_data
+from skood.nn.layers import Shape, Stage, adapter
 from skood.nn.likelihoods import Likelihood
 from skood.nn.plans import Plan
 
@@ -37,8 +37,8 @@ class Draws:
     n_rows : int
     prior_layers : collection of int
         Layers that come from the prior, the others from q. Layer 1 is nearest to x.
-    prior_mean : bool
-        Whether the former are means of the prior, or samples. With bottom-up inference, q of the
+    below : {"mean", "sample"}
+        What the former are: means of the prior, or samples. With bottom-up inference, q of the
         layers above sees what stands in their place: the mean of q, or a sample of it (Havtorn et
         al. 2021, appendix D, and eq. 5).
     posterior_mean : bool
@@ -48,12 +48,12 @@ class Draws:
     noise: Noise
     n_rows: int
     prior_layers: Collection[int] = frozenset()
-    prior_mean: bool = True
+    below: str = "mean"
     posterior_mean: bool = False
 
     def infer(self, layer: int, q: Normal, path: str = "") -> Tensor:
         """What inference draws from q; ``path`` tells several latents of one layer apart."""
-        if self.posterior_mean or (self.prior_mean and layer in self.prior_layers):
+        if self.posterior_mean or (self.below == "mean" and layer in self.prior_layers):
             return q.mean
         return self._sample(layer, q, path)
 
@@ -70,8 +70,8 @@ class Draws:
         ``q`` is only called where it is needed, and ``inferred`` is its draw if there is one.
         """
         if layer in self.prior_layers:
-            # Not the numbers with which q was drawn for the layers above.
-            z = p.mean if self.prior_mean else self._sample(layer, p, f"{path} prior")
+            # Other numbers than those with which q was drawn for the layers above.
+            z = p.mean if self.below == "mean" else self._sample(layer, p, f"{path} prior")
             return z, LayerTerms.from_prior(z)
         posterior = q()
         z = self.infer(layer, posterior, path) if inferred is None else inferred
@@ -134,16 +134,16 @@ class HierarchicalNetwork(nn.Module):
         x: Tensor,
         noise: Noise,
         prior_layers: Collection[int] = frozenset(),
-        prior_mean: bool = True,
+        below: str = "mean",
     ) -> Terms:
         observed = self._observe(x, noise)
-        result = self._run(observed, Draws(noise, len(x), prior_layers, prior_mean))
+        result = self._run(observed, Draws(noise, len(x), prior_layers, below))
         return Terms(self.likelihood(observed, result.parameters), result.layers)
 
     def reconstruct(
-        self, x: Tensor, noise: Noise, prior_layers: Collection[int], mean: bool = True
+        self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
-        draws = Draws(noise, len(x), prior_layers, prior_mean=mean, posterior_mean=mean)
+        draws = Draws(noise, len(x), prior_layers, below, posterior_mean=below == "mean")
         return self.likelihood.mean(self._run(self._observe(x, noise), draws).parameters)
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
@@ -152,12 +152,8 @@ class HierarchicalNetwork(nn.Module):
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         every_layer = range(1, self.n_layers + 1)
-        parameters = self._crop(self(None, Draws(noise, n, every_layer, False)).parameters)
+        parameters = self._crop(self(None, Draws(noise, n, every_layer, "sample")).parameters)
         return self.likelihood.sample(parameters, noise)
-
-    def initialise_from_data(self, x: Tensor, noise: Noise) -> None:
-        """Data-dependent initialisation of the weight-normalised layers, if there are any."""
-        initialise_from_data(self, x, noise)
 
     def _observe(self, x: Tensor, noise: Noise) -> Tensor:
         return self.likelihood.observe(x, noise).to(next(self.parameters()).dtype)

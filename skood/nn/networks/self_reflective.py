@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
@@ -13,14 +13,15 @@ from torch.nn import functional as F
 
 from skood.core.terms import LayerTerms
 from skood.nn.bijections.autoregressive import Autoregressive
-from skood.nn.bijections.rank_one import RankOneAffine
+from skood.nn.bijections.base import Bijection, Chain
+from skood.nn.bijections.rank_one import RankOneAffine, RankOneParameters
 from skood.nn.encoders import ImageEncoders, VectorEncoders, mlp
 from skood.nn.gaussian import gaussian
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
 from skood.nn.networks.hierarchy import Draws, HierarchicalNetwork, Pass
 
-__all__ = ["AffineBijection", "SelfReflectiveLatents", "SplineBijection"]
+__all__ = ["SelfReflectiveLatents", "affine_bijection", "spline_bijection"]
 
 _FEATURES = {"mlp": 20, "resnet": 64}  # of the evidence, for each layer
 
@@ -56,49 +57,34 @@ class _ResidualPosterior(nn.Module):
         return gaussian(self.first(above) + self.residual(evidence))
 
 
-class AffineBijection(nn.Module):
-    """The affine map of a layer, given the latent above it (section 5.2.1)."""
+class _AffineConditioner(nn.Module):
+    """Parameters of the affine map of a layer, from the latent above it (section 5.2.1)."""
 
     def __init__(self, n_above: int, dim: int):
         super().__init__()
         self.layers = nn.Sequential(mlp(n_above, 20, 3 * dim, nn.Tanh), nn.Tanh())
 
-    def forward(self, above: Tensor) -> RankOneAffine:
+    def forward(self, above: Tensor) -> RankOneParameters:
         shift, raw, direction = self.layers(above).chunk(3, dim=1)
-        return RankOneAffine(shift, F.softplus(F.elu(raw)) + 1e-3, direction)
+        return RankOneParameters(shift, F.softplus(F.elu(raw)) + 1e-3, direction)
 
 
-class SplineBijection(nn.Module):
-    """The coupled splines of a layer, given the latent above it (appendix 9).
+def affine_bijection(n_above: int, dim: int) -> Bijection:
+    """The affine map of a layer, whose context is the latent above it (section 5.2.1)."""
+    return RankOneAffine(_AffineConditioner(n_above, dim))
+
+
+def spline_bijection(n_above: int, dim: int) -> Bijection:
+    """The coupled splines of a layer, whose context is the latent above it (appendix 9).
 
     Two couplings: each half of the units is changed given the layer above, and then given the
     other half too.
     """
-
-    def __init__(self, n_above: int, dim: int):
-        super().__init__()
-        first = torch.arange(dim) * 2 // dim + 1  # 1, ..., 1, 2, ..., 2
-        self.couplings = nn.ModuleList(
-            Autoregressive(degrees, "spline", width=60, n_hidden_layers=2, n_context=n_above)
-            for degrees in (first, first.flip(0))
-        )
-
-    def forward(self, above: Tensor) -> _GivenAbove:
-        return _GivenAbove(self.couplings, above)
-
-
-@dataclass(frozen=True)
-class _GivenAbove:
-    """The bijection that a latent above picks."""
-
-    couplings: nn.ModuleList
-    above: Tensor
-
-    def forward(self, epsilon: Tensor) -> Tensor:
-        """From the base space to the latent, shape (n, units)."""
-        for coupling in self.couplings:
-            epsilon, _ = coupling(epsilon, self.above)
-        return epsilon
+    first = torch.arange(dim) * 2 // dim + 1  # 1, ..., 1, 2, ..., 2
+    return Chain(
+        Autoregressive(degrees, "spline", width=60, n_hidden_layers=2, n_context=n_above)
+        for degrees in (first, first.flip(0))
+    )
 
 
 class SelfReflectiveLatents(HierarchicalNetwork):
@@ -114,8 +100,9 @@ class SelfReflectiveLatents(HierarchicalNetwork):
         Of the encoders of the evidence.
     width : int
     self_reflective : bool
-    bijection : type
-        Called with the units above and those of a layer, `AffineBijection` or `SplineBijection`.
+    bijection : callable
+        Makes the bijection of a layer from the units above and those of the layer, such as
+        `affine_bijection`. It leads from the base variables, on which q and p are, to the latent.
     """
 
     def __init__(
@@ -127,7 +114,7 @@ class SelfReflectiveLatents(HierarchicalNetwork):
         network: str,
         width: int,
         self_reflective: bool,
-        bijection: type[AffineBijection | SplineBijection],
+        bijection: Callable[[int, int], Bijection],
     ):
         sides = [4 * -(-side // 4) for side in x_shape[1:]] if network == "resnet" else x_shape[1:]
         super().__init__(x_shape, (x_shape[0], *sides), [(d,) for d in dims], likelihood)
@@ -161,7 +148,8 @@ class SelfReflectiveLatents(HierarchicalNetwork):
             epsilon, terms = draws.generate(layer, p, q)
             above = epsilon
             if layer < self.n_layers:
-                above = self.bijections[layer - 1](latents[0]).forward(epsilon)
+                # Prior and posterior share the map, so its log-determinant cancels.
+                above, _ = self.bijections[layer - 1](epsilon, latents[0])
             latents.insert(0, cast(Tensor, above))
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.decode(torch.cat(latents, dim=1)))

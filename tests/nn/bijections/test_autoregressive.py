@@ -91,6 +91,20 @@ def test_every_value_depends_on_all_of_the_context(univariate):
     torch.testing.assert_close(back, x, rtol=1e-10, atol=1e-10)
 
 
+@UNIVARIATE
+def test_values_and_contexts_beyond_five_standard_deviations_have_the_effect_of_five(univariate):
+    bijection = transform(univariate, [1, 2], n_context=1)
+
+    def second(first, context):
+        """y_2, whose parameters depend on x_1 and on the context."""
+        x, given = torch.tensor([[first, 0.5]]).double(), torch.tensor([[context]]).double()
+        return bijection(x, given)[0][0, 1].item()
+
+    for sign in (-1, 1):
+        assert second(sign * 1e6, 0.1) == second(sign * 5, 0.1) != second(sign * 4.5, 0.1)
+        assert second(0.1, sign * 1e6) == second(0.1, sign * 5) != second(0.1, sign * 4.5)
+
+
 def flow_of_zuko(univariate):
     options = {"transforms": 2, "hidden_features": (16, 16)}
     if univariate == "spline":

@@ -17,7 +17,7 @@ from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
 from skood.nn.bijections.reshaping import Flatten
 from skood.nn.dequantization import DequantizedPixels, StandardizedReals
-from skood.nn.networks.flow import FlowNetwork
+from skood.nn.networks.flow import ActNormFlowNetwork, FlowNetwork
 
 LOC, SCALE = np.array([3.0, -20.0]), np.array([0.5, 4.0])
 BASES = pytest.mark.parametrize("base", ["normal", "logistic"])
@@ -59,7 +59,7 @@ def flow():
 
     def make(base, dtype=torch.float64):
         with fork_rng(1):
-            network = FlowNetwork((2,), reals(LOC, SCALE), flat_chain(2), base)
+            network = ActNormFlowNetwork((2,), reals(LOC, SCALE), flat_chain(2), base)
         return perturbed(network.to(dtype))
 
     return make
@@ -143,11 +143,11 @@ def test_the_log_likelihood_is_that_of_the_base_plus_the_log_determinants(base, 
     np.testing.assert_allclose(network.terms(x, Noise(0)).log_px, expected, rtol=1e-10)
 
 
-def test_a_flow_has_no_latent_layers_and_ignores_which_come_from_the_prior(flow):
+def test_a_flow_has_no_latent_layers_and_its_log_weight_is_its_log_likelihood(flow):
     network = flow("normal")
     x = network.sample(5, DoubleNoise(0))
-    terms = network.terms(x, Noise(0), (1,), False)
-    assert network.n_layers == 0 and terms.layers == ()
+    terms = network.terms(x, Noise(0))
+    assert terms.layers == ()
     assert torch.equal(terms.log_weight, network.terms(x, Noise(0)).log_px)
 
 

@@ -35,6 +35,7 @@ def normal(mean, std=0.5):
     return Normal(torch.full((N, UNITS), mean, dtype=torch.float64), std)
 
 
+BELOW = pytest.mark.parametrize("below", ["mean", "sample"])
 P, Q = normal(-7.0), normal(3.0)
 
 
@@ -58,9 +59,9 @@ def is_sample_of(z, distribution):
         ({}, False),
         ({"posterior_mean": True}, True),
         ({"prior_layers": {2}}, True),
-        ({"prior_layers": {2}, "prior_mean": False}, False),
+        ({"prior_layers": {2}, "below": "sample"}, False),
         ({"prior_layers": {1, 3}}, False),
-        ({"prior_layers": {1, 3}, "prior_mean": False, "posterior_mean": True}, True),
+        ({"prior_layers": {1, 3}, "below": "sample", "posterior_mean": True}, True),
     ],
 )
 def test_inference_draws_samples_but_means_where_all_are_means_or_the_prior_s_stands(
@@ -86,17 +87,16 @@ def test_a_draw_that_was_inferred_before_is_kept():
 
 
 @pytest.mark.parametrize("inferred", [None, Q.mean])
-@pytest.mark.parametrize("prior_mean", [True, False])
-def test_a_layer_from_the_prior_ignores_q_and_has_no_terms(prior_mean, inferred):
-    z, terms = draws(prior_layers={2}, prior_mean=prior_mean).generate(2, P, never, inferred)
-    assert torch.equal(z, P.mean) == prior_mean
-    assert prior_mean or is_sample_of(z, P)
+@BELOW
+def test_a_layer_from_the_prior_ignores_q_and_has_no_terms(below, inferred):
+    z, terms = draws(prior_layers={2}, below=below).generate(2, P, never, inferred)
+    assert torch.equal(z, P.mean) if below == "mean" else is_sample_of(z, P)
     assert (terms.log_prior == 0).all() and (terms.log_posterior == 0).all()
     assert terms.log_ratio.shape == z.shape
 
 
 def test_the_posterior_mean_does_not_reach_layers_from_the_prior():
-    options = {"prior_layers": {2}, "prior_mean": False, "posterior_mean": True}
+    options = {"prior_layers": {2}, "below": "sample", "posterior_mean": True}
     assert is_sample_of(draws(**options).generate(2, P, never)[0], P)
 
 
@@ -119,6 +119,20 @@ def test_layers_and_paths_have_draws_of_their_own():
     latents = [source.infer(1, Q), source.infer(2, Q), source.infer(2, Q, path="down")]
     latents.append(source.generate(1, P, lambda: Q, path="down")[0])
     assert len(torch.stack(latents).unique()) == 4 * N * UNITS
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("path", ["", "down"])
+def test_a_sample_of_the_prior_is_independent_of_what_q_gave_for_the_layers_above(shared, path):
+    """Else q of a layer above would know of numbers that L>k takes as unknown."""
+    noise = Noise(0, shared=True) if shared else Noise(0).pinned()
+    source, normal = Draws(noise, 1, {2}, below="sample"), Normal(torch.zeros(1, 400), 1.0)
+    inferred, (generated, _) = (
+        source.infer(2, normal, path),
+        source.generate(2, normal, never, path=path),
+    )
+    correlation = torch.corrcoef(torch.cat([inferred, generated]))[0, 1]
+    assert abs(correlation) < 4 / math.sqrt(400)
 
 
 def test_the_standard_normal_has_a_row_for_each_row_and_the_type_of_its_example():
@@ -266,13 +280,13 @@ def test_means_are_encoded_and_rebuild_x(mirror):
 
 def test_a_layer_from_the_prior_rebuilds_its_mean_or_a_sample(mirror):
     assert (mirror.reconstruct(X, Noise(0), {1}) == 0).all()
-    samples = torch.cat([mirror.reconstruct(X, Noise(s), {1}, mean=False) for s in range(20)])
+    samples = torch.cat([mirror.reconstruct(X, Noise(s), {1}, below="sample") for s in range(20)])
     assert samples.shape == (120, 1, 3, 3)
     assert abs(samples.mean()) < 0.1 and 0.9 < samples.std() < 1.1
 
 
 def test_samples_of_the_posterior_rebuild_x_in_another_way_each_time(mirror):
-    rebuilt = torch.stack([mirror.reconstruct(X, Noise(s), (), mean=False) for s in range(300)])
+    rebuilt = torch.stack([mirror.reconstruct(X, Noise(s), (), below="sample") for s in range(300)])
     torch.testing.assert_close(rebuilt.mean(0), X, rtol=0, atol=0.15)
     assert rebuilt.std().item() == pytest.approx(math.sqrt(0.25 + X.var().item()), rel=0.05)
 

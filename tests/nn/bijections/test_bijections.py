@@ -1,21 +1,30 @@
-"""Invertible layers: the inverse undoes them, and the log-determinant is that of the Jacobian."""
+"""All bijections: the inverse undoes them, and the log-determinant is that of the Jacobian."""
 
+import importlib
+import inspect
 import math
+import pkgutil
 
 import pytest
 import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional as F
+from torch.utils import _pytree as pytree
 
+import skood.nn
 from skood.core.noise import Noise, fork_rng
-from skood.nn.bijections.base import Chain
+from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
+from skood.nn.bijections.base import Bijection, Chain
 from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
-from skood.nn.bijections.elementwise import ActNorm
+from skood.nn.bijections.elementwise import ActNorm, ElementwiseAffine
 from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
+from skood.nn.bijections.rank_one import RankOneStandardization
 from skood.nn.bijections.reshaping import Flatten, Squeeze
-from skood.nn.dequantization import StandardizedReals
-from skood.nn.networks.flow import FlowNetwork
+from skood.nn.dequantization import DequantizedPixels, StandardizedReals
+from skood.nn.networks.conditional_flow import ResidualConditioner
+from skood.nn.networks.flow import ActNormFlowNetwork
+from skood.nn.networks.self_reflective import affine_bijection, spline_bijection
 
 N = 4
 
@@ -44,6 +53,27 @@ def odd_scales():
     return MultiScale(levels, [(7, 1, 2), (3, 1, 2), (1, 1, 2)])
 
 
+def draw(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def autoregressive(univariate, n_context=0, index=0):
+    options = {"width": 8, "n_hidden_layers": 2, "n_context": n_context}
+    return Autoregressive(alternating_order(3, index), univariate, **options)
+
+
+def standardization():
+    return RankOneStandardization(ResidualConditioner(3, (2, 4), width=5))
+
+
+def pixels():
+    return DequantizedPixels(torch.full((1, 1, 1), 90.0), torch.full((1, 1, 1), 50.0), 255)
+
+
+def reals():
+    return StandardizedReals(torch.tensor([3.0, 0.0, -50.0]), torch.tensor([0.5, 1.0, 20.0]))
+
+
 BIJECTIONS = {
     "actnorm of vectors": (lambda: ActNorm(3), (3,)),
     "actnorm of maps": (lambda: ActNorm(3), (3, 2, 2)),
@@ -68,13 +98,26 @@ BIJECTIONS = {
     "one scale": (lambda: MultiScale([Chain(step(3))], [(3, 2, 2)]), (3, 2, 2)),
     "two scales": (two_scales, (1, 4, 4)),
     "odd scales": (odd_scales, (7, 1, 2)),
+    "affine map of maps": (lambda: ElementwiseAffine(3), (3, 2, 2)),
+    "autoregressive, affine": (lambda: autoregressive("affine"), (3,)),
+    "autoregressive, spline": (lambda: autoregressive("spline", index=1), (3,)),
+    "autoregressive, given a context": (lambda: autoregressive("spline", 2), (3,)),
+    "affine map of a latent": (lambda: affine_bijection(2, 5), (5,)),
+    "splines of a latent": (lambda: spline_bijection(2, 5), (5,)),
+    "standardisation of base variables": (standardization, (3,)),
+    "dequantised pixels": (pixels, (1, 2, 3)),
+    "standardised reals": (reals, (3,)),
+}
+CONTEXTS = {
+    "autoregressive, given a context": draw(N, 2, seed=2),
+    "affine map of a latent": draw(N, 2, seed=2),
+    "splines of a latent": draw(N, 2, seed=2),
+    "standardisation of base variables": (draw(N, 2, seed=2), draw(N, 4, seed=3)),
+    "dequantised pixels": Noise(0, shared=True),
+    "standardised reals": Noise(0, shared=True),
 }
 COUPLINGS = [name for name in BIJECTIONS if "stay" in name or name.endswith("channels")]
 EACH = pytest.mark.parametrize("name", BIJECTIONS)
-
-
-def draw(*shape, dtype=torch.float64, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def make(name, dtype=torch.float64, std=0.3):
@@ -84,41 +127,73 @@ def make(name, dtype=torch.float64, std=0.3):
         bijection = create().to(dtype).eval()
         for p in bijection.parameters():
             p.add_(std * torch.randn_like(p))
-    return bijection.requires_grad_(False), draw(N, *shape, dtype=dtype)
+    x = draw(N, *shape, dtype=dtype)
+    if name == "dequantised pixels":
+        x = (50 * x + 90).round().clamp(0, 255)
+    return bijection.requires_grad_(False), x
+
+
+def context_of(name, rows=slice(None), dtype=torch.float64):
+    """What a conditional bijection is given for some of the rows."""
+    context = CONTEXTS.get(name)
+    if context is None or isinstance(context, Noise):
+        return context
+    return pytree.tree_map(lambda tensor: tensor[rows].to(dtype), context)
+
+
+def public_bijections():
+    for module in pkgutil.walk_packages(skood.nn.__path__, "skood.nn."):
+        for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            is_base = name.startswith("_") or getattr(cls, "forward", None) is Bijection.forward
+            if issubclass(cls, Bijection) and not is_base:
+                yield cls
+
+
+def test_every_bijection_is_among_them():
+    assert {type(create()) for create, _ in BIJECTIONS.values()} == set(public_bijections())
 
 
 @EACH
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_the_inverse_undoes_the_map(name, dtype, tolerance):
-    bijection, x = make(name, dtype)
-    y, _ = bijection(x)
+    bijection, x = make(name, dtype, std=0.1)
+    context = context_of(name, dtype=dtype)
+    y, _ = bijection(x, context)
     options = {"rtol": tolerance, "atol": tolerance}
-    torch.testing.assert_close(bijection.inverse(y), x, **options)
+    torch.testing.assert_close(bijection.inverse(y, context), x, **options)
 
 
-@EACH
+@pytest.mark.parametrize("name", [name for name in BIJECTIONS if name != "dequantised pixels"])
 def test_the_map_undoes_the_inverse(name):
+    """Pixels are left out: the way back from them rounds."""
     bijection, x = make(name)
-    y = draw(*bijection(x)[0].shape, seed=1)
-    torch.testing.assert_close(bijection(bijection.inverse(y))[0], y, rtol=1e-10, atol=1e-10)
+    context = context_of(name)
+    y = draw(*bijection(x, context)[0].shape, seed=1)
+    again, _ = bijection(bijection.inverse(y, context), context)
+    torch.testing.assert_close(again, y, rtol=1e-10, atol=1e-10)
 
 
 @EACH
 def test_the_log_determinant_is_that_of_the_jacobian_of_each_row(name):
     bijection, x = make(name)
-    _, log_det = bijection(x)
+    _, log_det = bijection(x, context_of(name))
     assert log_det.shape == (N,)
-    for row, value in zip(x.split(1), log_det, strict=True):
-        matrix = jacobian(lambda row: bijection(row)[0].flatten(), row).reshape(2 * [row.numel()])
-        expected = torch.linalg.slogdet(matrix).logabsdet
+    for i, value in enumerate(log_det):
+        context = context_of(name, slice(i, i + 1))
+        row = x[i : i + 1]
+        matrix = jacobian(lambda x, c=context: bijection(x, c)[0].flatten(), row)
+        expected = torch.linalg.slogdet(matrix.reshape(2 * [row.numel()])).logabsdet
         torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-10)
 
 
 @EACH
 def test_a_row_does_not_depend_on_the_rows_beside_it(name):
     bijection, x = make(name)
-    for together, alone in zip(bijection(x), bijection(x[2:3]), strict=True):
-        torch.testing.assert_close(together[2:3], alone, rtol=1e-12, atol=1e-12)
+    together, alone = (
+        bijection(x[rows], context_of(name, rows)) for rows in (slice(None), slice(2, 3))
+    )
+    for whole, row in zip(together, alone, strict=True):
+        torch.testing.assert_close(whole[2:3], row, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_channels", [2, 5, 48])
@@ -200,9 +275,8 @@ def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
 
 def initialised(bijection, x):
     loc, scale = torch.zeros(1).double(), torch.ones(1).double()
-    network = (
-        FlowNetwork(x.shape[1:], StandardizedReals(loc, scale), bijection, "normal").double().eval()
-    )
+    coordinates = StandardizedReals(loc, scale)
+    network = ActNormFlowNetwork(x.shape[1:], coordinates, bijection, "normal").double().eval()
     with torch.no_grad():
         network.initialise_from_data(x, Noise(0))
     return network.requires_grad_(False)
