@@ -13,23 +13,22 @@ __all__ = ["bounds_of_batch", "check_count", "check_layer", "check_prior_layers"
 
 
 def bounds_of_batch(network, x, noise, *, prior_layers, n_samples, prior_mean):
-    """Bounds and -log p(x | z) for each set of layers, shape (2, n_sets, n), nats.
-
-    One sample is in memory at a time.
-    """
+    """Bounds and -log p(x | z) for each set of layers, shape (2, n_sets, n), nats."""
     n_samples = n_samples if network.n_layers else 1  # they would all be the same
-
-    def log_weights(layers, log_px):
-        for s in range(n_samples):
-            terms = network.terms(x, noise.sample(s), layers, prior_mean)
-            log_px += terms.log_px.double().cpu().numpy()
-            yield terms.log_weight.double().cpu().numpy()
-
-    result = np.zeros((2, len(prior_layers), len(x)))
-    for bound, log_px, layers in zip(*result, prior_layers, strict=True):
-        bound[:] = importance_weighted_bound(log_weights(layers, log_px))
-        log_px[:] = network.max_log_px - log_px / n_samples
+    result = np.empty((2, len(prior_layers), len(x)))
+    for bound, nll, layers in zip(*result, prior_layers, strict=True):
+        samples = (network.terms(x, noise.sample(s), layers, prior_mean) for s in range(n_samples))
+        # Two numbers per row are kept of each sample, not its terms.
+        weights, log_px = np.stack(
+            [(_to_numpy(terms.log_weight), _to_numpy(terms.log_px)) for terms in samples], axis=1
+        )
+        bound[:] = importance_weighted_bound(weights)
+        nll[:] = network.max_log_px - log_px.mean(axis=0)
     return result
+
+
+def _to_numpy(values):
+    return values.double().cpu().numpy()
 
 
 def check_prior_layers(model, prior_layers):
