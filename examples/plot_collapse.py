@@ -1,10 +1,10 @@
 """
-What if a layer carries nothing?
-================================
+What if a layer collapses?
+==========================
 
-A layer that carries nothing ruins the likelihood ratios that rest on it. Without precautions the
-upper layers of a hierarchy may collapse: their posterior is the prior whatever x is, so that what
-is rebuilt from them is the same for all images. Free bits, the default, prevent that.
+A layer that carries no information ruins the likelihood ratios that rest on it. Without precautions
+the upper layers of a hierarchy may collapse: their posterior is the prior whatever x is, so that
+what is reconstructed from them is the same for all images. Free bits, the default, prevent that.
 
 After section 3.2 of Li et al. 2022. Prints the information in each layer and how well each ratio
 tells digits from photographs, and saves ``collapse.png``.
@@ -13,8 +13,8 @@ tells digits from photographs, and saves ``collapse.png``.
 # %%
 # The same network twice, on 16 x 16 tiles of the two photographs that scikit-learn ships: once with
 # the plain bound at full weight from the first step on, once with the default objective, which
-# grants each layer above the lowest a few nats for free and raises the weight of the divergences
-# slowly. 40 epochs are what fits into a minute.
+# has free bits of a few nats for each layer above the lowest and raises the weight of the
+# divergences slowly. 40 epochs are what fits into a minute.
 #
 # Whether a layer collapses in so short a training is a matter of luck: with ``random_state=0`` the
 # top layer keeps a quarter of a nat, with 1 it keeps nothing. The latter was taken, by the
@@ -48,7 +48,7 @@ for name, model in models.items():
 # %%
 # LLR>k compares what all layers know of an image with what the layers above k know. LLR>2 rests on
 # the top layer alone and "ada" is a weighted sum in which it takes part: both are no better than a
-# guess where that layer is dead. LLR>1 still has layer 2 to rest on, and is not harmed.
+# guess where that layer has collapsed. LLR>1 still has layer 2 to rest on, and is not harmed.
 # These are small models after a short training: with 4 importance samples instead of the default 8
 # LLR>1 falls to 0.78 with free bits, while LLR>2 and "ada" move by 0.05 at most.
 

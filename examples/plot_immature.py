@@ -10,7 +10,7 @@ Runs in less than a minute on two CPU cores, prints a table and saves ``immature
 """
 
 # %%
-# The pair of the quickstart: tiles of photographs are normal, digits are strange. It was chosen
+# The pair of the quickstart: tiles of photographs are normal, digits are OOD. It was chosen
 # there, on the principle that simple images fool models of complex ones, and before we saw what a
 # flow makes of it. It is an easy one: the black margin gives digits away to detectors on pixels.
 
@@ -46,7 +46,7 @@ model = Glow(
 ).fit(X_train)
 
 # %%
-# Detectors take each snapshot as it is and see normal rows only. AUROC is the chance that a strange
+# Detectors take each snapshot as it is and see normal rows only. AUROC is the chance that an OOD
 # row scores higher; the overlap is the area under both densities of scores, 0 if they lie apart. So
 # few rows bias it: for equal distributions it would be about 0.9, not 1. ``repeatability_`` is how
 # alike the gradient norms of a row are when other noise is added to its pixels.
@@ -65,8 +65,8 @@ for epoch in epochs:
         detector.fit(X_calibration)
         for kind, group_size in (("rows", 1), ("groups of 5", 5)):
             normal = detector.group_ood_score(X_test, group_size)
-            strange = detector.group_ood_score(digits, group_size)
-            numbers = auroc(normal, strange), overlap_coefficient(normal, strange)
+            ood = detector.group_ood_score(digits, group_size)
+            numbers = auroc(normal, ood), overlap_coefficient(normal, ood)
             results.setdefault(f"{name}, {kind}", []).append(numbers)
     repeatability.append(detectors["gradient norms"].repeatability_)
 
@@ -81,8 +81,8 @@ for i, metric in enumerate(("AUROC", "overlap")):
 # Rows are told apart after a single epoch, when the model has hardly begun, and best after 5 or 10.
 # After 40 the model is much better, 5.46 instead of 7.17 bits per pixel, and every detector is
 # worse than at its best. This is what the paper reports of simple normal data, and of the
-# likelihood in general, though here complex images are the normal ones. Nobody knows the best epoch
-# without strange examples: neither score changes steadily.
+# likelihood in general, though here complex images are the normal ones. The best epoch cannot be
+# known without OOD examples: neither score changes steadily.
 #
 # The overlap shows the loss more plainly than AUROC does. A reason for it can be seen in normal
 # rows alone: a flow that has learned much has learned the noise that is added to pixels too, and

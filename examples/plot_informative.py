@@ -1,10 +1,10 @@
 """
-How to keep the top layers alive?
-=================================
+How to keep the top layers informative?
+=======================================
 
-The informative objective keeps the top layer of a deep hierarchy alive. It asks for a
-reconstruction of x not only from all layers but also from the upper ones alone, so that they
-cannot leave the work to those below. The price is a worse bound.
+The informative objective prevents the top layer of a deep hierarchy from collapsing. It asks for a
+reconstruction of x not only from all layers but also from the upper ones alone, so that these must
+encode x as well. The price is a worse bound.
 
 After Li et al. 2022, figures 2 and 6 and table 14. Prints the bounds of both models and saves
 ``informative.png``.
@@ -48,7 +48,7 @@ for model in models.values():
 
 # %%
 # Left: what each layer carries during training. Right: digits that neither model was trained on,
-# rebuilt from all layers (z > 0) down to the top layer alone (z > 4).
+# reconstructed from all layers (z > 0) down to the top layer alone (z > 4).
 
 figure = plt.figure(figsize=(12, 8), layout="constrained")
 for (left, right), (name, model) in zip(figure.subplots(2, 2, width_ratios=[1, 2]), models.items()):

@@ -4,8 +4,8 @@ What do the layers of a hierarchy know?
 
 Low layers know strokes and edges, which all images share; high layers know what one kind of image
 looks like. Two models, one of photographs and one of handwritten digits, agree in their lowest
-layer on any images, and the less the higher the layer. So a model of photographs rebuilds digits
-from its lowest layer.
+layer on any images, and the less the higher the layer. So a model of photographs reconstructs
+digits from its lowest layer.
 
 After figures 1 and 2 of Havtorn et al. 2021. Prints the agreement layer by layer and saves
 ``low_layers_generalise.png``.
@@ -71,14 +71,14 @@ for ax, (pair, fitted) in zip(left.subplots(2, 1), pairs.items()):
         print(f"{f'{pair}, {name}':<24}" + "".join(f"{value:>9.2f}" for value in values))
 
 # %%
-# What each model makes of both. From all layers it rebuilds the strange images too, though
-# coarsely; as the lowest layers have to come from the prior, digits dissolve into plain
-# photographs and photographs turn into digits.
+# What each model makes of both. From all layers it reconstructs the OOD images too, though
+# coarsely; where the lowest layers come from the prior, digits turn into plain
+# photographs and photographs into digits.
 
 contrast = X_test.std(axis=(1, 2)).argsort()[::-1]  # a tile of plain sky is no picture
 pictures = np.concatenate([X_test[contrast[:16:2]], digits_test[:8]])
 models = {"photographs": of_photos, "digits": of_digits}
 for ax, (name, fitted) in zip(right.subplots(2, 1), models.items()):
     ReconstructionDisplay.from_estimator(fitted, pictures, ax=ax)
-    ax.set_title(f"rebuilt by the model of {name}")
+    ax.set_title(f"reconstructed by the model of {name}")
 figure.savefig("low_layers_generalise.png", dpi=130)

@@ -7,7 +7,7 @@ minute on two CPU cores and prints a table of AUROC.
 """
 
 # %%
-# The strange rows are a class that training never sees: malignant tumours among benign ones, the
+# The OOD rows are a class that training never sees: malignant tumours among benign ones, the
 # third kind of wine, and the digits 5 to 9. A third of the normal rows is kept for the test.
 
 import warnings
@@ -30,7 +30,7 @@ data = {
 
 # %%
 # The hierarchical model is the default. The flow of splines gives unseen normal rows more
-# likelihood on all three tables, which says, without a strange row, that it is the one to take:
+# likelihood on all three tables, which says, without an OOD row, that it is the one to take:
 # ``Likelihood(MAF("spline"))``. It is made smaller here, and stopped early, to be fast.
 
 models = (HVAE(random_state=0), MAF("spline", n_transforms=2, max_epochs=200, random_state=0))
@@ -42,9 +42,9 @@ warnings.simplefilter("ignore", CalibrationWarning)
 
 results: dict[str, dict[str, float]] = {}
 held_out: dict[str, float] = {}
-for name, (X, y, strange_classes) in data.items():
-    strange = np.isin(y, list(strange_classes))
-    X_normal = np.random.default_rng(0).permutation(X[~strange])
+for name, (X, y, ood_classes) in data.items():
+    is_ood = np.isin(y, list(ood_classes))
+    X_normal = np.random.default_rng(0).permutation(X[~is_ood])
     X_train, X_test = np.split(X_normal, [2 * len(X_normal) // 3])
     X_fit, X_calibration = np.split(X_train, [4 * len(X_train) // 5])
     hvae, flow = (FrozenEstimator(clone(model).fit(X_fit)) for model in models)
@@ -55,7 +55,7 @@ for name, (X, y, strange_classes) in data.items():
         "HierarchicalLLR": HierarchicalLLR(hvae, random_state=0).fit(X_calibration),
     }
     results[name] = {
-        method: auroc(-detector.score_samples(X_test), -detector.score_samples(X[strange]))
+        method: auroc(-detector.score_samples(X_test), -detector.score_samples(X[is_ood]))
         for method, detector in detectors.items()
     }
     for label, model in (("HVAE", hvae), ("flow", flow)):

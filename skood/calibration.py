@@ -16,7 +16,8 @@ References
 .. [1] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World", 2005, ch. 2.
 .. [2] S. Bates, E. Candes, L. Lei, Y. Romano, M. Sesia, "Testing for outliers with conformal
        p-values", Annals of Statistics 51(1), 2023, eq. 2 and section 2. arXiv:2104.08279.
-.. [3] V. Vovk, "Conditional validity of inductive conformal predictors", ACML 2012, prop. 2a.
+.. [3] V. Vovk, "Conditional validity of inductive conformal predictors", ACML 2012,
+       arXiv:1209.2673, prop. 2a.
 """
 
 from __future__ import annotations
@@ -43,7 +44,20 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class CalibrationWarning(UserWarning):
-    """Calibration rows are too few for the false positive rate asked for, or all score the same."""
+    """Calibration rows are too few for the false positive rate asked for, or all score the same.
+
+    The threshold is then not at the rate asked for; scores and their order are not affected. Where
+    only these are needed, as for an AUROC, the warning may be ignored.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skood.calibration import CalibrationWarning, threshold
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", CalibrationWarning)
+    ...     threshold([0.0, 1.0, 2.0], fpr=0.05)  # 19 rows would be enough
+    0.0
+    """
 
 
 def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
@@ -83,6 +97,14 @@ def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
 
     The rate is an average over calibration sets; `false_positive_rate_interval` says how far the
     rate of one of them may be off. Ties among scores only make the rate smaller.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.calibration import threshold
+    >>> calibration_scores = np.arange(99.0)  # the lower, the more abnormal
+    >>> threshold(calibration_scores, fpr=0.05)  # the fifth smallest
+    4.0
     """
     scores = np.sort(_calibration(calibration_scores))
     warn_if_few(scores.size, fpr, "rows", stacklevel=3)
@@ -95,10 +117,11 @@ def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 
     Parameters
     ----------
     n_calibration : int
+        Number of calibration rows or groups.
     fpr : float
         Wanted false positive rate, between 0 and 1, both excluded.
     what : {"rows", "groups"}
-        For the message.
+        What the message calls them.
     stacklevel : int
         Frame that the warning points at, as in `warnings.warn`.
 
@@ -110,6 +133,19 @@ def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 
     Warns
     -----
     CalibrationWarning
+        If ``n_calibration`` is smaller than ``ceil(1 / fpr) - 1``.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skood.calibration import warn_if_few
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_if_few(18, 0.05, "rows")
+    ...     warn_if_few(19, 0.05, "rows")
+    >>> print(*(warning.message for warning in caught))
+    18 calibration rows are too few for fpr=0.05: the false positive rate will be 0.0526. Give at
+    least 19 calibration rows or a larger fpr.
     """
     if _rank(n_calibration, fpr) == 0:
         warnings.warn(
@@ -154,6 +190,13 @@ def p_values(scores: ArrayLike, calibration_scores: ArrayLike) -> NDArray[np.flo
 
     The p-values of several rows share their calibration set and so depend on one another, in the
     positive way that leaves the Benjamini-Hochberg procedure valid (theorem 2 of [2]_).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.calibration import p_values
+    >>> p_values([-1.0, 4.0, 98.0], calibration_scores=np.arange(99.0))
+    array([0.01, 0.06, 1.  ])
     """
     reference = np.sort(_calibration(calibration_scores))
     n_as_low = np.searchsorted(reference, _vector("scores", scores), side="right")
@@ -184,6 +227,14 @@ def chunk(statistics: NDArray[_Scalar], group_size: int) -> NDArray[_Scalar]:
     ValueError
         If `statistics` is not one-dimensional, `group_size` is smaller than 1, or there are fewer
         rows than `group_size`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.calibration import chunk
+    >>> chunk(np.arange(8), 3)
+    array([[0, 1, 2],
+           [3, 4, 5]])
     """
     rows = np.asarray(statistics)
     if rows.ndim != 1:
@@ -232,6 +283,16 @@ def false_positive_rate_interval(
     With too few rows for `fpr` the interval is that of the smallest calibration score, which is
     what `threshold` then returns; it warns and this function does not. With ties among the scores
     the true rate can only be smaller.
+
+    Examples
+    --------
+    >>> from skood.calibration import false_positive_rate_interval
+    >>> for n_calibration in (100, 1000, 10_000):
+    ...     low, high = false_positive_rate_interval(n_calibration, fpr=0.05)
+    ...     print(f"{n_calibration:>6} rows: {low:.3f} to {high:.3f}")
+       100 rows: 0.016 to 0.099
+      1000 rows: 0.037 to 0.064
+     10000 rows: 0.046 to 0.054
     """
     if n_calibration < 1:
         raise ValueError(f"n_calibration is {n_calibration}; give an integer of at least 1.")
@@ -252,7 +313,7 @@ def _rank(n: int, fpr: float) -> int:
     _check_probability("fpr", fpr)
     # The product must not be rounded down by accident: 0.29 * 100 is 28.999999999999996. Counting
     # with the very quotients that p_values returns makes "score < threshold" and "p <= fpr" agree
-    # bit for bit, which no tolerance added to the product would.
+    # exactly, which no tolerance added to the product would.
     return int(np.searchsorted(_attainable(np.arange(1, n + 1), n), fpr, side="right"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
 from numbers import Integral
 from typing import Any
 
@@ -49,7 +50,8 @@ def bounds_of_batch(
             for each, n in _passes(network, x, noise, n_samples, sizes, options)
         ]
         log_weights, log_px = (np.concatenate(parts) for parts in zip(*terms, strict=True))
-        nll = -log_px.mean(axis=0)
+        # One sample after the other: NumPy's mean adds in another order where there is one row.
+        nll = -reduce(np.add, log_px) / len(log_px)
         if isinstance(network, LatentNetwork):
             nll = np.maximum(nll + network.max_log_px, 0)
         result.append((importance_weighted_bound(log_weights), nll))

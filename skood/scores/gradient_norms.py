@@ -1,4 +1,21 @@
-"""From the layer-wise gradient norms of a row to one score, referred to those of normal rows."""
+"""From the layer-wise gradient norms of a row to one score, referred to those of normal rows.
+
+Notation: a row has one squared gradient norm for each of L layers (parameter tensors or modules),
+and z is the vector of their logarithms, standardised by mean and standard deviation over normal
+rows. All scores are functions of z, the higher, the more OOD. The norms themselves depend on the
+size and the parametrisation of a layer; only comparisons with normal rows mean something.
+
+References
+----------
+.. [1] B. Montazeran, U. Koethe, "OOD Detection with Immature Models", 2025. arXiv:2502.00820.
+.. [2] S. Dauncey, C. Holmes, C. Williams, F. Falck, "Approximations to the Fisher Information
+       Metric of Deep Generative Models for Out-Of-Distribution Detection", 2024.
+       arXiv:2403.01485.
+.. [3] O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
+       Journal of Multivariate Analysis 88(2), 2004.
+.. [4] R. A. Fisher, "Statistical Methods for Research Workers", 4th ed., 1932, section 21.1.
+.. [5] L. H. C. Tippett, "The Methods of Statistics", 1931.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +27,11 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 from sklearn.covariance import LedoitWolf
 
+from skood.scores.survival import LogSurvival
+
 __all__ = [
     "COMBINATIONS",
     "LogNorms",
-    "Rarity",
     "gaussian_score",
     "mahalanobis_score",
     "max_score",
@@ -23,62 +41,44 @@ __all__ = [
 _Floats = NDArray[np.float64]
 
 _N_FOLDS = 5
-# Standard deviations: a norm of zero is rare, but how far out its logarithm is has no meaning.
+# Standard deviations: a norm of zero is unusual, but how far out its logarithm lies means nothing.
 _ZERO = -4.0
 
 
 @dataclass(frozen=True)
-class Rarity:
-    """-log of the part of normal rows that score at least as high, nats; never negative.
-
-    As counted up to the 90 % quantile (of fewer than 20, the last but one), with straight lines
-    between scores, and above it with an exponential tail: rows beyond all normal ones still differ
-    from one another.
-
-    Attributes
-    ----------
-    scores, values : ndarray of shape (n_knots,)
-        Normal scores in ascending order, and their rarity.
-    scale : float
-        Mean distance of higher scores from the last of these.
-    """
-
-    scores: _Floats
-    values: _Floats
-    scale: float
-
-    @classmethod
-    def fit(cls, scores: _Floats) -> Rarity:
-        """From the scores (n,) of normal rows, n > 0."""
-        scores, n = np.sort(scores), len(scores)
-        start = n - min(n, max(2, n // 10))  # of the tail
-        scale = (scores[start:] - scores[start]).sum() / max(1, n - start - 1)
-        at_least = n - np.arange(start + 1)
-        return cls(scores[: start + 1], np.log(n / at_least), float(scale) or 1.0)
-
-    def __call__(self, scores: _Floats) -> _Floats:
-        """Of new rows, shape (n,)."""
-        tail = np.maximum(scores - self.scores[-1], 0) / self.scale
-        return np.asarray(np.interp(scores, self.scores, self.values) + tail)
-
-
-@dataclass(frozen=True)
 class LogNorms:
-    """What the logarithms of the squared norms of normal rows look like.
+    """Distribution of the logarithms of squared gradient norms over normal rows.
+
+    Use `fit`, not the constructor.
 
     Attributes
     ----------
     used : ndarray of shape (n_layers,), bool
-        False for dead layers, which are left out: those whose norm is zero for more than half of
-        the rows, or always the same.
-    floor, mean, std : ndarray of shape (n_used,)
-        Smallest squared norm that is told from zero; mean and standard deviation of the logarithm
-        of norms that are not zero.
+        False for layers without information, which are left out: those whose norm is zero for more
+        than half of the rows, or the same for all.
+    floor : ndarray of shape (n_used,)
+        Largest squared norm that counts as zero.
+    mean, std : ndarray of shape (n_used,)
+        Mean and standard deviation of the logarithm of norms that are not zero.
     precision : ndarray of shape (n_used, n_used)
-        Inverse of the covariance of the standardised logarithms, shrunk (Ledoit & Wolf 2004).
-    rarity : dict from str to Rarity
-        Of the scores "mahalanobis" and "one-sided". Each normal row is scored as if it were new:
-        by moments of four fifths of the rows, without it.
+        Inverse of the covariance of z, with Ledoit-Wolf shrinkage ([3]_ in the module's
+        references).
+    log_survival : dict from str to LogSurvival
+        Of the scores "mahalanobis" and "one-sided" over normal rows, by five-fold
+        cross-validation: each row is scored with the moments of the other folds. In-sample
+        distances would be far too small where rows are few and layers many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.scores.gradient_norms import LogNorms
+    >>> squared_norms = np.random.default_rng(0).lognormal(size=(500, 3))
+    >>> squared_norms[:, 1] = 0  # a layer that is never active
+    >>> normal = LogNorms.fit(squared_norms)
+    >>> normal.used
+    array([ True, False,  True])
+    >>> normal.standardise(squared_norms).shape
+    (500, 2)
     """
 
     used: NDArray[np.bool_]
@@ -86,16 +86,21 @@ class LogNorms:
     mean: _Floats
     std: _Floats
     precision: _Floats
-    rarity: dict[str, Rarity]
+    log_survival: dict[str, LogSurvival]
 
     @classmethod
     def fit(cls, squared_norms: _Floats) -> LogNorms:
-        """From the squared norms (n, n_layers) of normal rows, n > 0.
+        """Estimate it from normal rows that the model was not trained on.
+
+        Parameters
+        ----------
+        squared_norms : ndarray of shape (n, n_layers)
+            Not negative, n > 0.
 
         Raises
         ------
         ValueError
-            If all layers are dead.
+            If no layer has a norm that differs from row to row.
         """
         used = (squared_norms > 0).mean(axis=0) >= 0.5
         used &= (np.ptp(squared_norms, axis=0) > 0) | (len(squared_norms) == 1)
@@ -104,24 +109,34 @@ class LogNorms:
                 f"None of the {len(used)} layers has a gradient norm that differs from row to row. "
                 "Train the model, or give rows that are not all the same."
             )
-        alive = squared_norms[:, used]
+        informative = squared_norms[:, used]
         # Below any norm that is not zero.
-        floor = np.maximum(1e-20 * np.median(alive, axis=0), np.finfo(float).tiny)
-        n, everything = len(alive), cls(used, floor, *_moments(alive, floor), {})
-        scores = {name: np.empty(n) for name in _MOST_SIGNIFICANT}
+        floor = np.maximum(1e-20 * np.median(informative, axis=0), np.finfo(float).tiny)
+        n, all_rows = len(informative), cls(used, floor, *_moments(informative, floor), {})
+        scores = {name: np.empty(n) for name in _TESTS}
         n_folds = min(_N_FOLDS, n)
         for fold in range(n_folds):
             new = np.arange(n) % n_folds == fold
-            others = cls(used, floor, *_moments(alive[~new], floor), {}) if n > 1 else everything
+            moments = _moments(informative[~new] if n > 1 else informative, floor)
+            others = cls(used, floor, *moments, {})
             for name, values in scores.items():
                 values[new] = COMBINATIONS[name](squared_norms[new], others)
-        rarity = {name: Rarity.fit(values) for name, values in scores.items()}
-        return replace(everything, rarity=rarity)
+        log_survival = {name: LogSurvival.fit(values) for name, values in scores.items()}
+        return replace(all_rows, log_survival=log_survival)
 
     def standardise(self, squared_norms: _Floats) -> _Floats:
-        """Logarithms in standard deviations from their means, shape (n, n_used).
+        """Logarithms of squared norms as deviations from normal rows: z.
 
-        A norm of zero, that of a row for which a layer is switched off, is four below.
+        Parameters
+        ----------
+        squared_norms : ndarray of shape (n, n_layers)
+
+        Returns
+        -------
+        ndarray of shape (n, n_used)
+            In standard deviations; positive where the gradient is larger than usual. A norm of
+            zero (none of the layer's units is active for this row) counts as -4, whatever the
+            floor: its logarithm has no meaning beyond that.
         """
         # Rows in one piece: sums over columns add up in another order otherwise.
         squared_norms = np.ascontiguousarray(squared_norms[:, self.used])
@@ -146,10 +161,34 @@ def _moments(squared_norms: _Floats, floor: _Floats) -> tuple[_Floats, _Floats, 
 
 
 def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
-    """-log density of the logarithms under independent Gaussians, shape (n,), nats.
+    """Negative log density of the logarithms under independent Gaussians.
 
-    Montazeran et al., eqs. 11 and 12, with the variance as the variance: eq. 11 calls the variance
-    sigma, which eq. 12 squares again.
+    The score of the paper. It takes layers as independent, which neighbouring layers are not, and
+    counts small norms as much as large ones.
+
+    Parameters
+    ----------
+    squared_norms : ndarray of shape (n, n_layers)
+    normal : LogNorms
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Nats; the higher, the more OOD.
+
+    Notes
+    -----
+    [1]_ in the module's references, eqs. 11 and 12, with the variance as the variance: eq. 11 calls
+    the variance sigma, which eq. 12 squares again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.scores.gradient_norms import LogNorms, gaussian_score
+    >>> normal = LogNorms.fit(np.random.default_rng(0).lognormal(size=(500, 3)))
+    >>> usual, small, large = gaussian_score(np.array([[1.0] * 3, [1e-3] * 3, [1e3] * 3]), normal)
+    >>> bool(usual < small), bool(usual < large)
+    (True, True)
     """
     z = normal.standardise(squared_norms)
     constant = (np.log(normal.std) + 0.5 * np.log(2 * np.pi)).sum()
@@ -157,36 +196,102 @@ def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
 
 
 def mahalanobis_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
-    """Squared Mahalanobis distance of the logarithms from normal, shape (n,).
+    """Squared Mahalanobis distance of the logarithms from their mean over normal rows.
 
-    Unlike independent Gaussians it knows that neighbouring layers go up and down together.
+    Unlike `gaussian_score` it takes account of the correlation between layers: it finds norms in an
+    unusual proportion. It weighs all directions alike, though, and misses rows that vary *less*
+    than normal ones in most of them, as simple images can.
+
+    Parameters
+    ----------
+    squared_norms : ndarray of shape (n, n_layers)
+    normal : LogNorms
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        At least 0, without unit; the higher, the more OOD. Its mean over normal rows is about the
+        number of layers used.
+
+    Examples
+    --------
+    Two layers whose norms rise and fall together:
+
+    >>> import numpy as np
+    >>> from skood.scores.gradient_norms import LogNorms, mahalanobis_score
+    >>> rng = np.random.default_rng(0)
+    >>> normal = LogNorms.fit(np.exp(rng.normal(size=(500, 1)) + 0.1 * rng.normal(size=(500, 2))))
+    >>> together, apart = mahalanobis_score(np.exp([[1.0, 1.0], [1.0, -1.0]]), normal)
+    >>> bool(apart > 10 * together)
+    True
     """
     z = normal.standardise(squared_norms)
     return np.einsum("ni,ij,nj->n", z, normal.precision, z)
 
 
 def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
-    """-log of the product over layers of P(a normal norm is at least as large), (n,), nats.
+    """Negative log of the product over layers of P(a normal norm is at least as large).
 
-    Fisher's way to combine one-sided tests (1932), under the same independent Gaussians as
-    `gaussian_score`. Small norms add nothing, and cannot make up for large ones elsewhere.
+    Fisher's combination of one-sided tests ([4]_ in the module's references), under the same
+    independent Gaussians as `gaussian_score`. It finds rows with large gradients: those that would
+    change the weights much. Small norms add nothing and cannot make up for large ones in other
+    layers; rows with small gradients everywhere are missed.
+
+    Parameters
+    ----------
+    squared_norms : ndarray of shape (n, n_layers)
+    normal : LogNorms
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Nats, at least 0; the higher, the more OOD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.scores.gradient_norms import LogNorms, one_sided_score
+    >>> normal = LogNorms.fit(np.random.default_rng(0).lognormal(size=(500, 3)))
+    >>> small, usual, large = one_sided_score(np.array([[1e-3] * 3, [1.0] * 3, [1e3] * 3]), normal)
+    >>> bool(small < usual < large)
+    True
     """
     return -log_ndtr(-normal.standardise(squared_norms)).sum(axis=1)
 
 
 def max_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
-    """The rarer of `mahalanobis_score` and `one_sided_score`, each among normal rows, (n,), nats.
+    """The more significant of `mahalanobis_score` and `one_sided_score`.
 
-    The smaller of two p-values (Tippett 1931): a row is abnormal if its norms are in an unusual
-    proportion, or if they are large.
+    A row is OOD if its norms are in an unusual proportion, or if they are large. The two scores
+    have different units, so each is replaced by its log survival function over normal rows; the
+    smaller of two p-values is Tippett's combination ([5]_ in the module's references).
+
+    Parameters
+    ----------
+    squared_norms : ndarray of shape (n, n_layers)
+    normal : LogNorms
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Minus the smaller log survival function, nats, at least 0; the higher, the more OOD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.scores.gradient_norms import LogNorms, max_score
+    >>> normal = LogNorms.fit(np.random.default_rng(0).lognormal(size=(500, 3)))
+    >>> usual, mixed, large = max_score(np.array([[1.0] * 3, [1e3, 1e-3, 1], [1e3] * 3]), normal)
+    >>> bool(usual < mixed), bool(usual < large)
+    (True, True)
     """
     each = [
-        normal.rarity[name](COMBINATIONS[name](squared_norms, normal)) for name in _MOST_SIGNIFICANT
+        -normal.log_survival[name](COMBINATIONS[name](squared_norms, normal)) for name in _TESTS
     ]
     return np.maximum(*each)
 
 
-_MOST_SIGNIFICANT = ("mahalanobis", "one-sided")
+_TESTS = ("mahalanobis", "one-sided")
 COMBINATIONS: dict[str, Callable[[_Floats, LogNorms], _Floats]] = {
     "gaussian": gaussian_score,
     "mahalanobis": mahalanobis_score,

@@ -8,7 +8,6 @@ from sklearn.covariance import LedoitWolf
 from skood.scores.gradient_norms import (
     COMBINATIONS,
     LogNorms,
-    Rarity,
     gaussian_score,
     mahalanobis_score,
     max_score,
@@ -162,7 +161,7 @@ def test_a_norm_of_zero_counts_as_one_four_deviations_below_the_mean(score, norm
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("n_layers", [1, 5, 40])
 @pytest.mark.parametrize("score", SCORES)
-def test_the_score_of_a_row_has_the_same_bits_in_any_company(score, n_layers, order):
+def test_the_score_of_a_row_is_bitwise_equal_in_any_company(score, n_layers, order):
     normal = LogNorms.fit(squared_norms(200, n_layers))
     fresh = squared_norms(33, n_layers, seed=1)
     together = score(np.asarray(fresh, order=order), normal)
@@ -170,39 +169,13 @@ def test_the_score_of_a_row_has_the_same_bits_in_any_company(score, n_layers, or
         np.testing.assert_array_equal(score(fresh[rows], normal), together[rows])
 
 
-# ----------------------------------------------------------------------------- how rare a score is
+# ------------------------------------------------------------------------------ combined scores
 
 
-@pytest.mark.parametrize("n", [2, 10, 50, 1000])
-def test_rarity_is_minus_the_log_of_the_part_of_normal_rows_that_score_so_high(n):
-    scores = np.random.default_rng(0).normal(size=n)
-    rarity = Rarity.fit(scores)
-    lowest = np.sort(scores)[: n - max(2, n // 10) + 1]  # the others are the tail
-    expected = [-np.log((scores >= score).mean()) for score in lowest]
-    np.testing.assert_allclose(rarity(lowest), expected, rtol=1e-12)
-
-
-def test_the_rarity_of_an_exponential_is_the_score_itself_far_beyond_what_was_seen():
-    rarity = Rarity.fit(np.random.default_rng(0).exponential(size=100_000))
-    np.testing.assert_allclose(rarity(np.array([1.0, 5, 30])), [1, 5, 30], rtol=0.03)
-
-
-def test_rarity_rises_from_the_second_lowest_score_to_beyond_the_highest():
-    scores = np.random.default_rng(0).normal(size=200)
-    rarity = Rarity.fit(scores)(np.linspace(np.sort(scores)[0], 100, 1000))
-    assert (np.diff(rarity) > 0).all() and rarity[0] == 0
-
-
-@pytest.mark.parametrize("scores", [[3.0], [3.0, 3.0], [3.0] * 50])
-def test_rarity_among_equal_scores_is_finite_and_tells_higher_ones(scores):
-    below, above, far = Rarity.fit(np.array(scores))(np.array([2.0, 4.0, 9.0]))
-    assert 0 == below < above < far < np.inf
-
-
-def test_the_max_is_the_rarer_of_distance_and_large_norms(norms, fresh):
+def test_the_max_is_the_less_likely_of_distance_and_large_norms(norms, fresh):
     normal = LogNorms.fit(norms)
-    distance = normal.rarity["mahalanobis"](mahalanobis_score(fresh, normal))
-    large = normal.rarity["one-sided"](one_sided_score(fresh, normal))
+    distance = -normal.log_survival["mahalanobis"](mahalanobis_score(fresh, normal))
+    large = -normal.log_survival["one-sided"](one_sided_score(fresh, normal))
     assert (distance > large).any() and (large > distance).any()
     np.testing.assert_array_equal(max_score(fresh, normal), np.maximum(distance, large))
 
@@ -210,12 +183,13 @@ def test_the_max_is_the_rarer_of_distance_and_large_norms(norms, fresh):
 @pytest.mark.parametrize("z", [6.0, -6.0, [4, -4, 4, -4, 4]])
 def test_the_max_finds_large_norms_and_norms_in_unusual_proportion(z, norms):
     normal = LogNorms.fit(norms)
-    strange = np.exp(normal.mean + normal.std * np.broadcast_to(z, (1, 5)))
-    assert max_score(strange, normal) > np.quantile(max_score(norms, normal), 0.99)
+    unusual = np.exp(normal.mean + normal.std * np.broadcast_to(z, (1, 5)))
+    assert max_score(unusual, normal) > np.quantile(max_score(norms, normal), 0.99)
 
 
-def test_normal_rows_are_not_rarer_than_new_ones_though_the_covariance_was_theirs():
+def test_survival_of_normal_rows_is_that_of_new_ones_though_the_covariance_was_theirs():
     """40 layers from 60 rows: their own distances are far smaller than those of new rows."""
     normal = LogNorms.fit(squared_norms(60, 40))
     new = mahalanobis_score(squared_norms(2000, 40, seed=1), normal)
-    assert np.median(normal.rarity["mahalanobis"](new)) == pytest.approx(np.log(2), abs=0.4)
+    median = np.median(normal.log_survival["mahalanobis"](new))
+    assert median == pytest.approx(np.log(0.5), abs=0.4)
