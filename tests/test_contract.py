@@ -107,8 +107,9 @@ def test_every_public_class_is_found():
     assert {type(e).__name__ for e in DETECTORS} >= detectors
 
 
-@pytest.mark.parametrize("layout", image_layouts(1))
+# The checks of one estimator and layout follow one another, for they share a fit.
 @pytest.mark.parametrize("check", image_checks, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("layout", image_layouts(1))
 @pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
 def test_the_checks_for_images_pass(estimator, check, layout):
     check(estimator, image_layouts(60)[layout])
