@@ -5,13 +5,18 @@ The classes are found by walking the package: a new one is tested from the day i
 
 from unittest import SkipTest
 
+import numpy as np
+import pandas as pd
 import pytest
 import sklearn
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
-from skood import Glow, GradientNorm, HierarchicalLLR
+import skood
+from skood import HVAE, Glow, GradientNorm, HierarchicalLLR
 from skood.testing import all_detectors, all_models, image_checks, image_layouts, small
 
 MODELS = [small(model) for model in all_models()]
@@ -100,15 +105,37 @@ def test_no_check_of_scikit_learn_is_switched_off(estimator):
     assert n_checks + n_more >= 47
 
 
-def test_every_public_class_is_found():
-    models = {"BIVA", "Glow", "HVAE", "LadderVAE", "MAF", "SeReMAF", "SeReVAE", "VAE"}
-    detectors = {"GradientNorm", "HierarchicalLLR", "Likelihood", "Typicality"}
-    assert {type(e).__name__ for e in MODELS} >= models
-    assert {type(e).__name__ for e in DETECTORS} >= detectors
+def test_every_public_estimator_is_covered():
+    public = {getattr(skood, name) for name in skood.__all__}
+    estimators = {c for c in public if hasattr(c, "fit")}
+    assert {type(e) for e in MODELS + DETECTORS} == estimators
+    assert {type(e) for e in MODELS} == set(all_models()) >= {Glow, HVAE}
+    assert {type(e) for e in DETECTORS} == set(all_detectors()) >= {GradientNorm, HierarchicalLLR}
 
 
-@pytest.mark.parametrize("layout", image_layouts(1))
+@pytest.mark.parametrize("frozen", [False, True], ids=["own model", "frozen model"])
+@pytest.mark.parametrize("detector", DETECTORS, ids=name_of)
+def test_a_detector_knows_the_names_of_columns(detector, frozen):
+    table = np.random.default_rng(0).normal(size=(120, 3))
+    frame = pd.DataFrame(table, columns=["a", "b", "c"])
+    detector = clone(detector).set_params(random_state=0)
+    if frozen:
+        model = clone(detector.model).set_params(random_state=0).fit(frame[:60])
+        detector.set_params(model=FrozenEstimator(model))
+    detector.fit(frame[60:])
+    # That X has no valid feature names would be a warning, and so an error here.
+    np.testing.assert_array_equal(detector.feature_names_in_, frame.columns)
+    assert np.isfinite(detector.score_samples(frame)).all()
+    assert set(detector.predict(frame)) <= {-1, 1}
+    assert len(detector.group_p_values(frame, 1)) == len(frame)
+    assert np.isfinite(detector.score(frame))
+    with pytest.raises(ValueError, match="feature names"):
+        detector.predict(frame[["b", "a", "c"]])
+
+
+# The checks of one estimator and layout follow one another, for they share a fit.
 @pytest.mark.parametrize("check", image_checks, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("layout", image_layouts(1))
 @pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
 def test_the_checks_for_images_pass(estimator, check, layout):
     check(estimator, image_layouts(60)[layout])

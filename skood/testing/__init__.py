@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 import skood.detectors
 import skood.models
@@ -21,17 +24,19 @@ __all__ = [
 ]
 
 
-def all_models() -> list[type]:
+def all_models() -> list[type[BaseEstimator]]:
     """Every public generative model."""
     return [getattr(skood.models, name) for name in skood.models.__all__]
 
 
-def all_detectors() -> list[type]:
+def all_detectors() -> list[type[BaseEstimator]]:
     """Every public detector."""
     return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
 
 
-def small(estimator_class: type, model=None, **parameters):
+def small(
+    estimator_class: type[BaseEstimator], model: BaseEstimator | None = None, **parameters: Any
+) -> BaseEstimator:
     """An instance that trains in a fraction of a second; hierarchical models have three layers."""
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
@@ -39,14 +44,14 @@ def small(estimator_class: type, model=None, **parameters):
         if "n_importance_samples" in names:
             parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)
-    shared = {"max_epochs": 2, "width": 8, "latent_dims": (3, 2, 2)}
+    shared: dict[str, Any] = {"max_epochs": 2, "width": 8, "latent_dims": (3, 2, 2)}
     shared |= {"n_steps": 2, "n_transforms": 1}
     shared["trainer"] = Trainer(patience=None)
     shared = {name: value for name, value in shared.items() if name in names}
     return estimator_class(**(shared | parameters))
 
 
-def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> np.ndarray:
+def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> NDArray[np.uint8]:
     """Grey uint8 images (n, side, side): a bright bar at a random place, with noise."""
     rng = np.random.default_rng(random_state)
     images = rng.integers(0, 40, size=(n, side, side))
@@ -55,7 +60,7 @@ def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> np.ndarray:
     return images.astype(np.uint8)
 
 
-def image_layouts(n: int, *, random_state: int = 0, side: int = 8) -> dict[str, np.ndarray]:
+def image_layouts(n: int, *, random_state: int = 0, side: int = 8) -> dict[str, NDArray[Any]]:
     """The same images in the layouts and scales that every estimator must take.
 
     Grey bytes (n, side, side), colour bytes (n, side, side, 3), and colours in [0, 1] with the

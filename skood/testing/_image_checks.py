@@ -6,41 +6,29 @@ import pickle
 import random
 import re
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import torch
-from sklearn.base import clone
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skood.core.batches import SCORING_BATCH, resolve_device
+from skood.testing._fits import ROW_METHODS, assert_same_results, call, fit, reference, row_results
+from skood.testing._process_checks import process_checks
 
 __all__ = ["image_checks"]
 
-# Whatever an estimator has of these gives one result for each row of X.
-_ROW_METHODS = (
-    "score_samples",
-    "ood_score",
-    "decision_function",
-    "predict",
-    "p_values",
-    "bits_per_dim",
-    "bounds",
-    "reconstruct",
-    "transform",
-    "encode",
-    "partial_sample",
-    "score_layers",
-)
-_OPTIONS = {"partial_sample": {"k": 1, "random_state": 0}}
 
-
-def check_scores_are_one_float64_for_each_row(estimator, X):
+def check_scores_are_one_float64_for_each_row(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """`score_samples` and what follows from it have the shapes, types and signs of scikit-learn."""
-    fitted = _fit(estimator, X)
+    fitted, _ = reference(estimator, X)
     scores = fitted.score_samples(X)
     assert scores.shape == (len(X),) and scores.dtype == np.float64
     assert np.isfinite(scores).all() and len(np.unique(scores)) > len(X) // 2
@@ -51,124 +39,127 @@ def check_scores_are_one_float64_for_each_row(estimator, X):
         assert labels.dtype.kind == "i"
 
 
-def check_one_row_alone_scores_the_same(estimator, X):
-    """A row's score is the same to the last bit without the rows beside it."""
-    fitted = _fit(estimator, X)
-    for name, together in _row_results(fitted, X).items():
+def check_one_row_alone_scores_the_same(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """A row's score is bitwise equal without the rows beside it."""
+    fitted, expected = reference(estimator, X)
+    for name, together in expected.items():
         for i in (0, 1, len(X) - 1):
-            alone = _row_results(fitted, X[i : i + 1], (name,))[name]
+            alone = row_results(fitted, X[i : i + 1], (name,))[name]
             np.testing.assert_array_equal(alone[0], together[i], err_msg=name)
 
 
-def check_rows_in_any_batch_score_the_same(estimator, X):
-    """A row's score is the same to the last bit in a batch of any size, or in several."""
-    fitted = _fit(estimator, X)
+def check_rows_in_any_batch_score_the_same(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """A row's score is bitwise equal in a batch of any size, or in several."""
+    fitted, expected = reference(estimator, X)
     one_batch = SCORING_BATCH[resolve_device("auto").type]
     copies = 1 + one_batch // len(X)
     longer = np.concatenate([X] * copies)
-    for name, whole in _row_results(fitted, X).items():
+    for name, whole in expected.items():
         for start, stop in ((0, 7), (7, 31)):
-            part = _row_results(fitted, X[start:stop], (name,))[name]
+            part = row_results(fitted, X[start:stop], (name,))[name]
             np.testing.assert_array_equal(part, whole[start:stop], err_msg=name)
-        long = _row_results(fitted, longer, (name,))[name]
+        long = row_results(fitted, longer, (name,))[name]
         np.testing.assert_array_equal(long, np.concatenate([whole] * copies), err_msg=name)
 
 
-def check_rows_in_any_order_score_the_same(estimator, X):
-    """A row's score is the same to the last bit at any place in X."""
-    fitted = _fit(estimator, X)
+def check_rows_in_any_order_score_the_same(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """A row's score is bitwise equal at any place in X."""
+    fitted, expected = reference(estimator, X)
     order = np.random.default_rng(0).permutation(len(X))
-    shuffled = _row_results(fitted, X[order])
-    for name, result in _row_results(fitted, X).items():
+    shuffled = row_results(fitted, X[order])
+    for name, result in expected.items():
         np.testing.assert_array_equal(shuffled[name], result[order], err_msg=name)
 
 
-def check_fit_is_the_same_for_the_same_random_state(estimator, X):
-    """Two fits with one ``random_state`` score the same to the last bit; other seeds do not."""
-    first = _fit(estimator, X)
-    expected = _row_results(first, X)
-    _assert_same_results(_row_results(_fit(estimator, X), X), expected)
-    _assert_same_results(_row_results(first.fit(X), X), expected)
-    other = clone(estimator).set_params(random_state=1).fit(X)
+def check_fit_is_the_same_for_the_same_random_state(
+    estimator: BaseEstimator, X: NDArray[Any]
+) -> None:
+    """Two fits with one ``random_state`` give bitwise equal scores; other seeds do not."""
+    fitted, expected = reference(estimator, X)
+    assert_same_results(row_results(fit(estimator, X), X), expected)
+    assert_same_results(row_results(fitted.fit(X), X), expected)
+    other = fit(estimator, X, random_state=1)
     assert not np.array_equal(other.score_samples(X), expected["score_samples"])
 
 
-def check_pickle_keeps_scores(estimator, X):
-    """A pickled estimator scores the same to the last bit."""
-    fitted = _fit(estimator, X)
+def check_pickle_keeps_scores(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """The scores of a pickled estimator are bitwise equal."""
+    fitted, expected = reference(estimator, X)
     restored = pickle.loads(pickle.dumps(fitted))
-    _assert_same_results(_row_results(restored, X), _row_results(fitted, X))
+    assert_same_results(row_results(restored, X), expected)
 
 
-def check_memory_mapped_dump_keeps_scores(estimator, X):
-    """An estimator loaded by joblib with read-only arrays scores the same to the last bit."""
-    fitted = _fit(estimator, X)
+def check_memory_mapped_dump_keeps_scores(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """The scores of an estimator loaded with read-only arrays are bitwise equal."""
+    fitted, expected = reference(estimator, X)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = joblib.dump(fitted, Path(folder) / "estimator.joblib")[0]
         restored = joblib.load(path, mmap_mode="r")
-        _assert_same_results(_row_results(restored, X), _row_results(fitted, X))
+        assert_same_results(row_results(restored, X), expected)
 
 
-def check_read_only_memory_map_is_valid_input(estimator, X):
+def check_read_only_memory_map_is_valid_input(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """A memory map that cannot be written to gives the scores of the array in memory."""
-    expected = _row_results(_fit(estimator, X), X)
+    _, expected = reference(estimator, X)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "X.npy"
         np.save(path, X)
         mapped = np.load(path, mmap_mode="r")
-        _assert_same_results(_row_results(_fit(estimator, mapped), mapped), expected)
+        assert_same_results(row_results(fit(estimator, mapped), mapped), expected)
 
 
-def check_torch_tensor_is_valid_input(estimator, X):
+def check_torch_tensor_is_valid_input(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """A torch tensor gives the scores of the array."""
-    expected = _row_results(_fit(estimator, X), X)
+    _, expected = reference(estimator, X)
     tensor = torch.from_numpy(X.copy())
-    _assert_same_results(_row_results(_fit(estimator, tensor), tensor), expected)
+    assert_same_results(row_results(fit(estimator, tensor), tensor), expected)
 
 
-def check_scoring_leaves_the_estimator_as_it_was(estimator, X):
+def check_scoring_leaves_the_estimator_as_it_was(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """No method that scores writes to the estimator."""
-    fitted = _fit(estimator, X)
+    fitted, _ = reference(estimator, X)
     before, content = dict(vars(fitted)), joblib.hash(vars(fitted))
-    _row_results(fitted, X)
+    row_results(fitted, X)
     fitted.score(X)
     assert vars(fitted).keys() == before.keys()
     assert all(value is before[name] for name, value in vars(fitted).items())
     assert joblib.hash(vars(fitted)) == content
 
 
-def check_unfitted_estimator_says_so(estimator, X):
+def check_unfitted_estimator_says_so(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """Every method that needs a fit raises NotFittedError before it."""
     unfitted = clone(estimator)
-    calls = {name: (X,) for name in (*_ROW_METHODS, "score")}
+    calls: dict[str, tuple[Any, ...]] = {name: (X,) for name in (*ROW_METHODS, "score")}
     calls |= {"sample": (), "group_ood_score": (X, 1), "group_p_values": (X, 1)}
     for name, arguments in calls.items():
         if hasattr(unfitted, name):
-            _assert_raises(NotFittedError, partial(_call, unfitted, name, *arguments), name)
+            _assert_raises(NotFittedError, partial(call, unfitted, name, *arguments), name)
 
 
-def check_other_image_shape_is_refused(estimator, X):
+def check_other_image_shape_is_refused(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """Images of another shape raise a ValueError that names the shape got and the one fitted."""
-    fitted = _fit(estimator, X)
+    fitted, expected = reference(estimator, X)
     others = [X[:, :-1], X[..., :-1], X.reshape(len(X), -1), X[:, None]]
     for other in [x for x in others if x.ndim <= 4]:
-        for name in _row_results(fitted, X[:1]):
-            message = _assert_raises(ValueError, partial(_call, fitted, name, other), name)
+        for name in expected:
+            message = _assert_raises(ValueError, partial(call, fitted, name, other), name)
             for shape in (other.shape, X.shape[1:]):
                 assert str(shape) in message, f"{name} does not name {shape}: {message}"
 
 
-def check_other_scale_is_refused(estimator, X):
+def check_other_scale_is_refused(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """Pixels on another scale than the fitted ones raise a ValueError, and are not called OOD."""
-    fitted = _fit(estimator, X)
+    fitted, expected = reference(estimator, X)
     other = X / 255 if X.dtype == np.uint8 else X * 255
-    for name in _row_results(fitted, X[:1]):
-        _assert_raises(ValueError, partial(_call, fitted, name, other), name)
+    for name in expected:
+        _assert_raises(ValueError, partial(call, fitted, name, other), name)
 
 
-def check_fit_adds_only_names_that_end_in_underscore(estimator, X):
+def check_fit_adds_only_names_that_end_in_underscore(
+    estimator: BaseEstimator, X: NDArray[Any]
+) -> None:
     """`fit` adds public attributes with a trailing underscore and leaves the parameters alone."""
-    unfitted = _seeded(estimator)
+    unfitted = clone(estimator).set_params(random_state=0)
     before = dict(vars(unfitted))
     content = joblib.hash(before)
     fitted = unfitted.fit(X)
@@ -181,26 +172,29 @@ def check_fit_adds_only_names_that_end_in_underscore(estimator, X):
     assert joblib.hash(after) == content
 
 
-def check_clone_of_a_fitted_estimator_is_not_fitted(estimator, X):
+def check_clone_of_a_fitted_estimator_is_not_fitted(
+    estimator: BaseEstimator, X: NDArray[Any]
+) -> None:
     """`sklearn.base.clone` copies the parameters and nothing that was learned."""
-    copy = clone(_fit(estimator, X))
+    copy = clone(reference(estimator, X)[0])
     _assert_raises(NotFittedError, lambda: check_is_fitted(copy), "clone")
     assert vars(copy).keys() == copy.get_params(deep=False).keys()
 
 
-def check_global_state_is_left_alone(estimator, X):
+def check_global_state_is_left_alone(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """Neither `fit`, seeded or not, nor scoring touches global generators, threads or modes."""
     for random_state in (0, None):
         before = _global_state()
-        fitted = clone(estimator).set_params(random_state=random_state).fit(X)
+        fitted = fit(estimator, X, random_state)
         assert _global_state() == before, f"fit with random_state={random_state}"
-        _row_results(fitted, X)
+        row_results(fitted, X)
         if hasattr(fitted, "sample"):
             fitted.sample(2)
         assert _global_state() == before, "scoring"
 
 
 # Every check takes an estimator, which it clones, and images (n, ...) of which about 50 are enough.
+# Checks that are given one and the same estimator and equal images in turn share a fit.
 image_checks = (
     check_scores_are_one_float64_for_each_row,
     check_one_row_alone_scores_the_same,
@@ -218,45 +212,11 @@ image_checks = (
     check_fit_adds_only_names_that_end_in_underscore,
     check_clone_of_a_fitted_estimator_is_not_fitted,
     check_global_state_is_left_alone,
+    *process_checks,
 )
 
 
-def _seeded(estimator):
-    return clone(estimator).set_params(random_state=0)
-
-
-def _fit(estimator, X):
-    return _seeded(estimator).fit(X)
-
-
-def _row_results(fitted, X, names=_ROW_METHODS):
-    """The result of each method that there is, rows first."""
-    return {
-        name: _rows_first(name, _call(fitted, name, X)) for name in names if hasattr(fitted, name)
-    }
-
-
-def _call(estimator, name, *arguments):
-    return getattr(estimator, name)(*arguments, **_OPTIONS.get(name, {}))
-
-
-def _rows_first(name, result):
-    """One array with a row for each row of X, whatever a method returns."""
-    if name == "bounds":  # two arrays with the rows last
-        return np.concatenate(result).T
-    if name == "partial_sample":  # the samples come before the rows
-        return result[0]
-    if name == "encode":  # one array for each layer
-        return np.concatenate([z.reshape(len(z), -1) for z in result], axis=1)
-    return result
-
-
-def _assert_same_results(results, expected):
-    for name in expected:
-        np.testing.assert_array_equal(results[name], expected[name], err_msg=name)
-
-
-def _assert_raises(error, call, name):
+def _assert_raises(error: type[Exception], call: Callable[[], Any], name: str) -> str:
     try:
         call()
     except error as raised:
@@ -264,7 +224,7 @@ def _assert_raises(error, call, name):
     raise AssertionError(f"{name} does not raise {error.__name__}.")
 
 
-def _global_state():
+def _global_state() -> dict[str, Any]:
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "python": random.getstate(),
