@@ -76,6 +76,8 @@ class GradientNorm(BaseDetector):
     layer_names_ : list of str
         Parameter tensors, or modules, that have a norm. Those without effect on the
         log-likelihood are left out.
+    layer_score_unit_ : str
+        Unit of `score_layers`.
     norms_ : LayerNorms
         How the norms of ``model_`` are found.
     log_norms_ : dict from int to LogNorms
@@ -228,6 +230,12 @@ class GradientNorm(BaseDetector):
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         return self.norms_.squared(self.model_, X, check_group_size(group_size, len(X)))
+
+    @property
+    def layer_score_unit_(self) -> str:
+        """Unit of `score_layers`."""
+        check_is_fitted(self)
+        return "standard deviations"
 
     def score_layers(self, X):
         """Where a row is strange: the log norm of each layer, compared with normal rows.

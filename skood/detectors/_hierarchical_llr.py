@@ -66,6 +66,8 @@ class HierarchicalLLR(BaseDetector):
     ----------
     reference_ratios_ : ndarray of shape (n_layers - 1, n_reference)
         LLR>k of the normal rows that ``k="max"`` refers to, nats: half of the calibration rows.
+    layer_names_, layer_score_unit_ : list of str, str
+        Names of the columns of `score_layers`, and their unit.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `BaseDetector`.
 
@@ -155,6 +157,19 @@ class HierarchicalLLR(BaseDetector):
         if self.k == "max":
             return most_significant_ratio(likelihood_ratios(bounds), self.reference_ratios_)
         return likelihood_ratios(bounds)[-1]
+
+    @property
+    def layer_names_(self) -> list[str]:
+        """Names of the columns of `score_layers`."""
+        check_is_fitted(self)
+        name = "LLR>" if self.k == "max" else "layer "
+        return [f"{name}{i}" for i in range(1, self.model_.network_.n_layers)]
+
+    @property
+    def layer_score_unit_(self) -> str:
+        """Unit of `score_layers`, which depends on ``k``."""
+        check_is_fitted(self)
+        return "standard deviations" if self.k == "max" else "nats"
 
     def score_layers(self, X):
         """Where a row is strange: what each latent layer adds to the ratio.
