@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["LayerScoreDisplay"]
 
 _MOST_NAMED = 12  # more names than that do not fit
-_LONGEST_LEVEL = 8  # characters: longer names would overlap, and are turned
+_LONGEST_HORIZONTAL = 8  # characters: longer names would overlap, and are turned
 
 
 class LayerScoreDisplay:
@@ -137,7 +137,7 @@ class LayerScoreDisplay:
         options: dict[str, Any] = {"vmin": -largest, "vmax": largest, **imshow_options}
         image = self.ax_.imshow(self.scores, **{"cmap": "RdBu_r", "aspect": "auto", **options})
         if few:
-            long = max(map(len, self.columns)) > _LONGEST_LEVEL
+            long = max(map(len, self.columns)) > _LONGEST_HORIZONTAL
             self.ax_.set_xticks(range(n_columns), self.columns, rotation=90 if long else 0)
         else:
             self.ax_.set_xlabel("column, from the first layer on")
