@@ -7,6 +7,7 @@ import ast
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import skood
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
@@ -98,7 +99,7 @@ def main() -> None:
         arguments.output.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, list]:
+def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, list[dict[str, Any]]]:
     """The seeds of each model with each objective."""
     runs = {}
     for name in arguments.model:
@@ -116,7 +117,7 @@ def _run_all(arguments: argparse.Namespace, log: logging.Logger) -> dict[str, li
     return runs
 
 
-def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int) -> dict:
+def _run_one(arguments: argparse.Namespace, name: str, objective: str, seed: int) -> dict[str, Any]:
     trainer = skood.Trainer(snapshot_epochs=tuple(arguments.snapshot_epochs))
     model = MODELS[name](random_state=seed, trainer=trainer)
     if objective != "default":

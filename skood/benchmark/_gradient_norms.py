@@ -19,9 +19,15 @@ __all__ = ["gradient_norm_table", "run_gradient_norms"]
 
 GROUP_SIZE = 5
 # Besides the default.
-_TARGETS = {", log p": {"target": "log_likelihood"}, ", latents": {"target": "latent_sum"}}
+_TARGETS: dict[str, dict[str, Any]] = {
+    ", log p": {"target": "log_likelihood"},
+    ", latents": {"target": "latent_sum"},
+}
 # On the trained model only.
-_VARIANTS = {", modules": {"layers": "module"}, ", diagonal": {"fisher": "diagonal"}}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    ", modules": {"layers": "module"},
+    ", diagonal": {"fisher": "diagonal"},
+}
 
 
 def run_gradient_norms(
@@ -98,7 +104,7 @@ def _detectors(
     model: Any, variants: Mapping[str, dict[str, Any]]
 ) -> Iterator[tuple[str, Likelihood | Typicality | GradientNorm]]:
     """What to append to the names of the scores, and the detector."""
-    shared = {"model": FrozenEstimator(model), "random_state": 0}
+    shared: dict[str, Any] = {"model": FrozenEstimator(model), "random_state": 0}
     yield "", Likelihood(n_importance_samples=1, **shared)
     yield "", Typicality(n_importance_samples=1, **shared)
     for suffix, parameters in {"": {}, **_TARGETS, **variants}.items():
@@ -112,10 +118,11 @@ def _explain(
 ) -> dict[str, float]:
     sets = X_calibration, X_test, X_out
     normal = detector.log_norms_[1]
-    logs = [normal.standardise(detector.squared_norms(X)) for X in sets]
+    reference, inliers, out = (normal.standardise(detector.squared_norms(X)) for X in sets)
     nll = [-detector.model_.score_samples(X) for X in sets]
     repeatability = detector.norms_.repeatability(detector.model_, X_test[:500])
-    return {"repeatability": repeatability, **explain_mahalanobis(*logs, nll)}
+    why = explain_mahalanobis(reference, inliers, out, nll)
+    return {"repeatability": repeatability, **why}
 
 
 def _scores(detector: Any, X: NDArray[Any]) -> dict[str, dict[int, NDArray[np.float64]]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skood import HVAE, MAF, Glow, Trainer
@@ -30,7 +32,11 @@ def measure_gradient_speed() -> dict[str, dict[str, float]]:
         gradient of the sum only (``over_plain_backward``).
     """
     images = np.random.default_rng(0).integers(0, 256, (2 * _BATCH, 28, 28), dtype=np.uint8)
-    options = {"max_epochs": 1, "trainer": Trainer(validation_fraction=0.0), "random_state": 0}
+    options: dict[str, Any] = {
+        "max_epochs": 1,
+        "trainer": Trainer(validation_fraction=0.0),
+        "random_state": 0,
+    }
     models = {
         "Glow, flat": Glow(**options),
         "Glow, conv, 7 x 7": Glow("conv", patch=4, n_levels=1, n_steps=8, **options),
@@ -46,11 +52,11 @@ def measure_gradient_speed() -> dict[str, dict[str, float]]:
         torch.set_num_threads(n_threads)
 
 
-def _rates(model, images: np.ndarray) -> dict[str, float]:
-    network, noise = model.network_, Noise(0, shared=True).sample(0)
+def _rates(model: Any, images: NDArray[np.uint8]) -> dict[str, float]:
+    network, noise = model.network_, Noise(0, shared=True).fork(0)
     x = torch.from_numpy(images[:_BATCH]).float()[:, None]
 
-    def target(network: nn.Module, x: Tensor) -> Tensor:
+    def target(network: Any, x: Tensor) -> Tensor:
         return network.terms(x, noise).log_weight
 
     plan = plan_gradients(network, target, x[:8])

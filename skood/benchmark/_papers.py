@@ -1,12 +1,18 @@
 """Numbers from the papers, to print beside ours: (in, out, score) -> (AUROC, AUPRC, FPR80)."""
 
-__all__ = ["INFORMATIVE", "PAPERS"]
+from __future__ import annotations
+
+from typing import TypeAlias
+
+__all__ = ["INFORMATIVE", "PAPERS", "Numbers"]
+
+Numbers: TypeAlias = dict[tuple[str, str, str], tuple[str, float, float, float]]
 
 _HAVTORN = "Havtorn 2021"
 _LI = "Li 2022"
 
 # Li et al. 2022, table 10: the informative HVAE with three layers, one sample.
-INFORMATIVE = {
+INFORMATIVE: Numbers = {
     ("fashion_mnist", "mnist", "L"): (_LI, 0.553, 0.518, 0.679),
     ("fashion_mnist", "mnist", "LLR>1"): (_LI, 0.975, 0.970, 0.028),
     ("fashion_mnist", "mnist", "LLR>2"): (_LI, 0.974, 0.977, 0.012),
@@ -17,7 +23,7 @@ INFORMATIVE = {
 
 # Havtorn et al. 2021, tables 6 to 8 (HVAE; 1000 importance samples on L, one on L>k); Li et al.
 # 2022, table 3 ("ada" of an HVAE with three layers).
-PAPERS = {
+PAPERS: Numbers = {
     ("fashion_mnist", "mnist", "L"): (_HAVTORN, 0.268, 0.363, 0.882),
     ("fashion_mnist", "mnist", "L>1"): (_HAVTORN, 0.593, 0.591, 0.658),
     ("fashion_mnist", "mnist", "L>2"): (_HAVTORN, 0.712, 0.750, 0.548),

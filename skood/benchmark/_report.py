@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skood.benchmark._papers import INFORMATIVE, PAPERS
+from skood.benchmark._papers import INFORMATIVE, PAPERS, Numbers
 
 __all__ = ["overview", "table"]
 
@@ -40,7 +40,7 @@ def _mean_std(mean_std: list[float]) -> str:
     return f"{mean:.3f} ±{std:.3f}"
 
 
-def _paper(papers: dict[Any, Any], name: str, out: str, score: str) -> str:
+def _paper(papers: Numbers, name: str, out: str, score: str) -> str:
     if (name, out, score) not in papers:
         return ""
     source, *numbers = papers[name, out, score]

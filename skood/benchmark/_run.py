@@ -111,7 +111,7 @@ def out_sets(
 
 
 def made_up_sets(X_test: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Strange images made of normal ones: ``noise``, ``inverted``, and ``turned`` by 90 degrees."""
+    """OOD images made of normal ones: ``noise``, ``inverted``, and ``turned`` by 90 degrees."""
     noise = np.random.default_rng(0).integers(0, 256, X_test.shape, dtype=np.uint8)
     return {"noise": noise, "inverted": 255 - X_test, "turned": np.rot90(X_test, axes=(1, 2))}
 

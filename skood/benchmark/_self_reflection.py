@@ -7,6 +7,7 @@ from bisect import bisect_left
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skood import ELBO, HVAE, SeReVAE, datasets
 from skood.benchmark._run import clock, epochs_within
@@ -39,7 +40,7 @@ def compare_self_reflection(
     target = _n_parameters(SeReVAE(), X)
     plain = ELBO(free_bits=0.0)  # a floor costs likelihood, and SeReVAE has none
     perceptrons = HVAE((64, 32, 16, 8, 4), likelihood="bernoulli", objective=plain)
-    models = {
+    models: dict[str, tuple[Any, NDArray[Any], NDArray[Any]]] = {
         "SeReVAE": (SeReVAE(), X, X_test),
         "independent twin": (_as_large(SeReVAE(self_reflective=False), target, X), X, X_test),
         "HVAE, perceptrons": (_as_large(perceptrons, target, flat), flat, flat_test),
@@ -69,13 +70,13 @@ def compare_self_reflection(
     return {"models": results}
 
 
-def _as_large(model: Any, target: int, X: np.ndarray) -> Any:
+def _as_large(model: Any, target: int, X: NDArray[Any]) -> Any:
     """The model with the smallest width at which it has ``target`` parameters."""
     widths = range(8, 1025)
     size = bisect_left(widths, target, key=lambda w: _n_parameters(model.set_params(width=w), X))
     return model.set_params(width=widths[size])
 
 
-def _n_parameters(model: Any, X: np.ndarray) -> int:
+def _n_parameters(model: Any, X: NDArray[Any]) -> int:
     kind = "bytes" if X.dtype == np.uint8 else "real"
     return sum(p.numel() for p in model._build_network(X[:500], kind).parameters())

@@ -1,4 +1,4 @@
-"""Image data sets: fetched once and kept as npz files, or bundled with scikit-learn."""
+"""Image data sets: downloaded once and stored as npz files, or included in scikit-learn."""
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (

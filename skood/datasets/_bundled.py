@@ -1,4 +1,4 @@
-"""Image data that need no download: made from what scikit-learn ships."""
+"""Image data that need no download, from the data sets that scikit-learn includes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from numpy.typing import NDArray
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits, load_sample_images
 
-# ITU-R BT.601, the weights that image libraries use for "convert to grey".
+# ITU-R BT.601, the weights with which image libraries convert colours to grey.
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 def load_digit_images(size: int = 8) -> NDArray[np.uint8]:
-    """Handwritten digits, from `sklearn.datasets.load_digits`.
+    """Handwritten digits of `sklearn.datasets.load_digits` as grey images.
 
     Parameters
     ----------
     size : int, default=8
-        Height and width in pixels, at least 8. Beyond 8 the digits are enlarged and framed in
-        black in the proportion of MNIST: the digit takes 20/28 of the side.
+        Height and width in pixels, at least 8. Above 8 the digits are enlarged by linear
+        interpolation to 20/28 of the side, as in MNIST, and padded with black.
 
     Returns
     -------
     ndarray of shape (1797, size, size), uint8
-        Grey images, 0 (black) to 255; the original 17 grey levels, 0 to 16, are spread evenly.
+        Images with pixel values 0 (black) to 255; the original grey levels 0 to 16 times 255/16.
 
     Raises
     ------
     ValueError
-        If `size` is smaller than 8.
+        If ``size`` is smaller than 8.
+
+    Examples
+    --------
+    >>> from skood.datasets import load_digit_images
+    >>> load_digit_images(28).shape
+    (1797, 28, 28)
     """
     if size < 8:
         raise ValueError(f"size is {size}; give an integer of at least 8.")
@@ -43,29 +49,35 @@ def load_digit_images(size: int = 8) -> NDArray[np.uint8]:
 
 
 def load_photo_tiles(size: int = 16, *, random_state: int | None = 0) -> NDArray[np.uint8]:
-    """The two photographs that scikit-learn ships, in grey, cut into tiles.
+    """Square tiles of the two photographs of `sklearn.datasets.load_sample_images`, in grey.
 
-    No two tiles overlap, so that any split of them keeps test pixels out of training. Reading the
-    photographs needs Pillow, which comes with ``skood[plots]``.
+    Tiles do not overlap, so a random split has no pixel in both parts. Reading the photographs
+    needs Pillow: ``pip install "skood[plots]"``.
 
     Parameters
     ----------
     size : int, default=16
         Height and width of a tile in pixels, at most 427, the height of the photographs.
     random_state : int or None, default=0
-        Seed of the order of the tiles.
+        Seed of the order of the tiles; None gives another order at each call.
 
     Returns
     -------
     ndarray of shape (n, size, size), uint8
-        Tiles, 0 (black) to 255, in random order; n is 2080 for tiles of 16 x 16.
+        Tiles with pixel values 0 (black) to 255, in random order; n is 2080 for 16x16 tiles.
 
     Raises
     ------
     ValueError
-        If `size` is outside 1 to 427.
+        If ``size`` is outside 1 to 427.
     ImportError
         If Pillow is not installed.
+
+    Examples
+    --------
+    >>> from skood.datasets import load_photo_tiles
+    >>> load_photo_tiles(16).shape
+    (2080, 16, 16)
     """
     photos = np.rint(np.stack(load_sample_images().images) @ _LUMINANCE).astype(np.uint8)
     n_photos, height, width = photos.shape

@@ -1,8 +1,8 @@
-"""Image data sets kept as npz files, downloaded from OpenML when they are not there yet.
+"""Image data sets in npz files, which are downloaded from OpenML on first use.
 
-A data set NAME is the file ``NAME.npz`` in the data folder, holding ``train_images``,
-``train_labels``, ``test_images`` and ``test_labels`` (or one of the two pairs). A file put there by
-hand is used as it is. Nothing is ever unpickled.
+A data set NAME is the file ``NAME.npz`` in the data folder. It contains ``train_images``,
+``train_labels``, ``test_images`` and ``test_labels`` (or one of the two pairs). An existing file is
+used without a download. Pickled objects are never loaded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Labels: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _DataSet:
-    """What is known of a data set: its images, and how OpenML lays them out."""
+    """Shape and splits of a data set, and its layout at OpenML."""
 
     image_shape: tuple[int, ...]
     splits: tuple[Split, ...] = ("train", "test")
@@ -42,9 +42,9 @@ class _DataSet:
     planes_first: bool = False
 
 
-# No download could be tried where this was written. Identifiers and layouts are those of public
-# code that draws the images: planes for CIFAR_10 (as in its original files), pixel after pixel for
-# SVHN. That the original test rows come last is how the sets are commonly split, not checked.
+# These downloads are not tested. Identifiers and layouts were read in public code that draws the
+# images: planes for CIFAR_10 (as in its original files), pixel after pixel for SVHN. That the
+# original test rows come last is how the sets are commonly split; it was not verified.
 _DATA_SETS: Mapping[str, _DataSet] = MappingProxyType(
     {
         "mnist": _DataSet((28, 28), openml_id=554),
@@ -58,7 +58,7 @@ _DATA_SETS: Mapping[str, _DataSet] = MappingProxyType(
 
 
 def available(data_home: Folder = None) -> list[str]:
-    """Names of the data sets that can be loaded without a download.
+    """Names of the data sets whose file is in the data folder.
 
     Parameters
     ----------
@@ -68,14 +68,24 @@ def available(data_home: Folder = None) -> list[str]:
     Returns
     -------
     list of str
-        Sorted names, each fit for `load`.
+        Sorted names that `load` accepts and needs no download for.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> from skood.datasets import available
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pathlib.Path(folder, "mnist.npz").touch()
+    ...     available(folder)
+    ['mnist']
     """
     home = _data_home(data_home)
     return sorted(name for name in _DATA_SETS if (home / f"{name}.npz").is_file())
 
 
 def load(name: str, split: Split = "train", data_home: Folder = None) -> tuple[Images, Labels]:
-    """Load one split of a data set by name; download the set if its file is not there.
+    """Load one split of a data set by name; download the data set if it has no file yet.
 
     Parameters
     ----------
@@ -90,21 +100,36 @@ def load(name: str, split: Split = "train", data_home: Folder = None) -> tuple[I
     Returns
     -------
     X : ndarray of shape (n, height, width) or (n, height, width, 3), uint8
-        Pixel values 0 to 255, grey or red, green, blue.
+        Images with pixel values 0 to 255: grey, or red, green and blue.
     y : ndarray of shape (n,), int64
         Class labels 0, 1, ...
 
     Raises
     ------
     ValueError
-        If there is no such name or split, or the file is not what it should be.
+        If there is no data set or split of that name, or the file lacks an array or has one of
+        another shape or type.
     FileNotFoundError
-        If the file is not there and cannot be downloaded.
+        If there is no file and it cannot be downloaded.
 
     Notes
     -----
-    OpenML serves text, so the first download takes minutes and, for the colour sets, several GB of
-    memory; the npz file that is kept needs neither.
+    OpenML serves text, so the first download takes minutes and, for the colour data sets, several
+    GB of memory. Later calls read the npz file.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import load
+    >>> images, labels = np.zeros((2, 28, 28), np.uint8), np.array([7, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/mnist.npz", test_images=images, test_labels=labels)
+    ...     X, y = load("mnist", "test", data_home=folder)
+    >>> X.shape, y
+    ((2, 28, 28), array([7, 2]))
     """
     if name not in _DATA_SETS:
         raise ValueError(f"There is no data set {name!r}. Choose from {', '.join(_DATA_SETS)}.")
@@ -120,7 +145,7 @@ def load(name: str, split: Split = "train", data_home: Folder = None) -> tuple[I
 def fetch_mnist(
     *, split: Split = "train", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """MNIST: handwritten digits, grey 28x28, 60,000 + 10,000 (LeCun, Cortes and Burges, 1998).
+    """MNIST: handwritten digits, grey 28x28, 60,000 training and 10,000 test images.
 
     The other ``fetch_*`` functions take the same parameters and return the same.
 
@@ -129,23 +154,42 @@ def fetch_mnist(
     split : {"train", "test"}, default="train"
         The original training or test rows.
     return_X_y : bool, default=False
-        Whether to return the labels too, as ``(X, y)``.
+        If True, return ``(X, y)`` instead of ``X``.
     data_home : str, path-like or None, default=None
         Folder of the npz files, see `load`.
 
     Returns
     -------
     X : ndarray of shape (n, height, width) or (n, height, width, 3), uint8
-        Images, pixel values 0 to 255.
+        Images with pixel values 0 to 255: grey, or red, green and blue.
     y : ndarray of shape (n,), int64
-        Class labels, only if `return_X_y`.
+        Class labels 0, 1, ...; only if ``return_X_y``.
 
     Raises
     ------
     ValueError
-        If there is no such split, or the file is not what it should be.
+        If there is no such split, or the file lacks an array or has one of another shape or type.
     FileNotFoundError
-        If the file is not there and cannot be downloaded.
+        If there is no file and it cannot be downloaded.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition,
+    Proceedings of the IEEE 86(11), 1998.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_mnist
+    >>> images, labels = np.zeros((2, 28, 28), np.uint8), np.array([7, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/mnist.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_mnist(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 28, 28), array([7, 2]))
     """
     return _fetch("mnist", split, return_X_y, data_home)
 
@@ -153,9 +197,28 @@ def fetch_mnist(
 def fetch_fashion_mnist(
     *, split: Split = "train", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """Fashion-MNIST: garments, grey 28x28, 60,000 + 10,000 (Xiao et al., arXiv:1708.07747).
+    """Fashion-MNIST: garments, grey 28x28, 60,000 training and 10,000 test images.
 
     Parameters, returned values and errors are those of `fetch_mnist`.
+
+    References
+    ----------
+    Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+    Algorithms, 2017, arXiv:1708.07747.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_fashion_mnist
+    >>> images, labels = np.zeros((2, 28, 28), np.uint8), np.array([9, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/fashion_mnist.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_fashion_mnist(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 28, 28), array([9, 2]))
     """
     return _fetch("fashion_mnist", split, return_X_y, data_home)
 
@@ -163,9 +226,27 @@ def fetch_fashion_mnist(
 def fetch_kmnist(
     *, split: Split = "train", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """Kuzushiji-MNIST: cursive Japanese, grey 28x28, 60,000 + 10,000 (arXiv:1812.01718).
+    """Kuzushiji-MNIST: cursive Japanese, grey 28x28, 60,000 training and 10,000 test images.
 
     Parameters, returned values and errors are those of `fetch_mnist`.
+
+    References
+    ----------
+    Clanuwat et al.: Deep Learning for Classical Japanese Literature, 2018, arXiv:1812.01718.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_kmnist
+    >>> images, labels = np.zeros((2, 28, 28), np.uint8), np.array([2, 9])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/kmnist.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_kmnist(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 28, 28), array([2, 9]))
     """
     return _fetch("kmnist", split, return_X_y, data_home)
 
@@ -173,9 +254,28 @@ def fetch_kmnist(
 def fetch_cifar10(
     *, split: Split = "train", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """CIFAR-10: small photographs, colour 32x32, 50,000 + 10,000 (Krizhevsky, 2009).
+    """CIFAR-10: small photographs, colour 32x32, 50,000 training and 10,000 test images.
 
     Parameters, returned values and errors are those of `fetch_mnist`.
+
+    References
+    ----------
+    Krizhevsky: Learning Multiple Layers of Features from Tiny Images, technical report, University
+    of Toronto, 2009.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_cifar10
+    >>> images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array([3, 8])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/cifar10.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_cifar10(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 32, 32, 3), array([3, 8]))
     """
     return _fetch("cifar10", split, return_X_y, data_home)
 
@@ -183,9 +283,28 @@ def fetch_cifar10(
 def fetch_svhn(
     *, split: Split = "train", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """SVHN: house numbers cut to digits, colour 32x32, 73,257 + 26,032 (Netzer et al., 2011).
+    """SVHN: digits of house numbers, colour 32x32, 73,257 training and 26,032 test images.
 
     Parameters, returned values and errors are those of `fetch_mnist`.
+
+    References
+    ----------
+    Netzer et al.: Reading Digits in Natural Images with Unsupervised Feature Learning, NIPS
+    Workshop on Deep Learning and Unsupervised Feature Learning, 2011.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_svhn
+    >>> images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array([5, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/svhn.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_svhn(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 32, 32, 3), array([5, 2]))
     """
     return _fetch("svhn", split, return_X_y, data_home)
 
@@ -193,10 +312,29 @@ def fetch_svhn(
 def fetch_gtsrb(
     *, split: Split = "test", return_X_y: bool = False, data_home: Folder = None
 ) -> Images | tuple[Images, Labels]:
-    """GTSRB: traffic signs, colour 32x32, the test split alone (Stallkamp et al., 2011).
+    """GTSRB: traffic signs, colour 32x32, test split only.
 
-    There is no download: ``gtsrb.npz`` must be put in the data folder by hand. Parameters, returned
-    values and errors are those of `fetch_mnist`.
+    There is no download: put ``gtsrb.npz`` into the data folder. Parameters, returned values and
+    errors are those of `fetch_mnist`.
+
+    References
+    ----------
+    Stallkamp, Schlipsing, Salmen, Igel: The German Traffic Sign Recognition Benchmark: A
+    Multi-Class Classification Competition, IJCNN 2011.
+
+    Examples
+    --------
+    A file of two images in the data folder, so that the example downloads nothing:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skood.datasets import fetch_gtsrb
+    >>> images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array([16, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/gtsrb.npz", test_images=images, test_labels=labels)
+    ...     X, y = fetch_gtsrb(split="test", return_X_y=True, data_home=folder)
+    >>> X.shape, y
+    ((2, 32, 32, 3), array([16, 1]))
     """
     return _fetch("gtsrb", split, return_X_y, data_home)
 
@@ -215,14 +353,14 @@ def _data_home(data_home: Folder) -> Path:
 
 
 def _wanted(name: str) -> str:
-    """Content of NAME.npz in words, for error messages."""
+    """Description of the arrays of NAME.npz, for error messages."""
     shape = ", ".join(map(str, _DATA_SETS[name].image_shape))
     arrays = (f"{s}_images (n, {shape}) and {s}_labels (n,)" for s in _DATA_SETS[name].splits)
     return f"the arrays {', '.join(arrays)}, images uint8, labels integers"
 
 
 def _read(name: str, split: Split, path: Path) -> tuple[Images, Labels]:
-    """One split out of an npz file, checked."""
+    """Read and check one split of an npz file."""
     keys = [f"{split}_images", f"{split}_labels"]
     try:
         # Given a path, np.load forgets to close a file that is not a zip archive.
@@ -253,7 +391,7 @@ def _download(name: str, path: Path) -> None:
     if _DATA_SETS[name].openml_id is None:
         raise FileNotFoundError(
             f"{path} does not exist, and {name} has no download. "
-            f"Put there an npz file with {_wanted(name)}."
+            f"Create it as an npz file with {_wanted(name)}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     # Everything is written in a scratch folder on the same file system and moved in one step: an
@@ -264,7 +402,7 @@ def _download(name: str, path: Path) -> None:
         os.replace(part, path)
 
 
-def _from_openml(name: str, path: Path, scratch: str) -> dict[str, NDArray[Any]]:
+def _from_openml(name: str, path: Path, scratch: str) -> dict[str, Any]:
     """The arrays of NAME.npz, downloaded."""
     spec = _DATA_SETS[name]
     try:
@@ -276,8 +414,8 @@ def _from_openml(name: str, path: Path, scratch: str) -> dict[str, NDArray[Any]]
     except (OSError, HTTPException, ValueError) as error:
         raise FileNotFoundError(
             f"{path} does not exist, and downloading {name} from OpenML (data set "
-            f"{spec.openml_id}) failed: {error}. Try again with a network, or put there an npz "
-            f"file with {_wanted(name)}."
+            f"{spec.openml_id}) failed: {error}. Try again with a network, or create it as an "
+            f"npz file with {_wanted(name)}."
         ) from error
     images = _images(name, bunch.data)
     # Labels come as text. SVHN counts 1 to 10, and 10 is the digit 0.

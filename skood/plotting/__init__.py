@@ -1,8 +1,8 @@
-"""Pictures of models and scores, in the manner of scikit-learn's displays.
+"""Figures of models and scores, in the style of scikit-learn's displays.
 
-Each is made by ``from_estimator``, ``from_estimators`` or ``from_predictions``, which also draws
-it; it keeps the numbers, and ``plot`` draws them again elsewhere. Drawing needs matplotlib:
-``pip install "skood[plots]"``.
+A display is created by ``from_estimator``, ``from_estimators`` or ``from_predictions``, which also
+draw it. It stores the numbers, and ``plot`` draws them again, for instance on other axes. Drawing
+needs matplotlib: ``pip install "skood[plots]"``.
 """
 
 from skood.plotting._latent_map import LatentMapDisplay

@@ -1,46 +1,103 @@
-"""What the displays refuse."""
+"""What the displays ask of models and detectors, and how they refuse what does not offer it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 
-def check_model(display, name, model):
-    """Raise ValueError unless ``model`` is a fitted model with latent layers."""
-    if isinstance(model, type) or not hasattr(model, "reconstruct"):
-        remedy = "its model_" if hasattr(model, "ood_score") else "a fitted model such as HVAE"
-        raise ValueError(
-            f"{name} must be a model with latent layers; got {_kind(model)}. "
-            f"Give {display} {remedy}."
-        )
-    check_is_fitted(model)
-    if getattr(model.network_, "n_layers", 0) < 1:
-        raise ValueError(
-            f"{name} must have latent layers; {_kind(model)} has none. Give a hierarchical model "
-            "such as HVAE."
-        )
+class LatentModel(Protocol):
+    """A fitted model with latent layers: only these have both methods."""
+
+    def encode(self, X: ArrayLike) -> list[NDArray[np.float64]]:
+        """Means of q for each layer, layer 1 (nearest to x) first, shapes (n, ...)."""
+        ...
+
+    def reconstruct(self, X: ArrayLike, *, k: int = 0) -> NDArray[np.float64]:
+        """Mean of p(x | z>k), shape of X."""
+        ...
 
 
-def check_detector(name, detector, method, remedy):
-    """Raise ValueError unless ``detector`` is a fitted detector with that method."""
-    if isinstance(detector, type) or not hasattr(detector, method):
-        raise ValueError(
-            f"{name} must be a detector with {method}; got {_kind(detector)}. Give {remedy}."
-        )
-    check_is_fitted(detector)
+class Scorer(Protocol):
+    """A fitted detector."""
+
+    def ood_score(self, X: ArrayLike) -> NDArray[np.float64]:
+        """OOD score of each row, shape (n,); higher means more OOD."""
+        ...
+
+    @property
+    def offset_(self) -> float:
+        """Minus the OOD score above which `predict` returns -1."""
+        ...
 
 
-def check_named(name, values):
+class LayerScorer(Protocol):
+    """A fitted detector that scores each layer: latent layers, or layers of parameters."""
+
+    def score_layers(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score of each row and layer, shape (n, m); higher means more OOD."""
+        ...
+
+    @property
+    def layer_names_(self) -> list[str]:
+        """Names of the m columns."""
+        ...
+
+    @property
+    def layer_score_unit_(self) -> str:
+        """Unit of the scores, such as "nats" or "standard deviations"."""
+        ...
+
+
+def check_model(display: str, name: str, model: Any) -> None:
+    """Raise ValueError unless ``model`` is a fitted `LatentModel`."""
+    remedy = "its model_" if hasattr(model, "ood_score") else "a fitted model such as HVAE"
+    _check_offers(name, model, LatentModel, "a model with latent layers", f"{display} {remedy}")
+
+
+def check_scorer(name: str, detector: Any) -> None:
+    """Raise ValueError unless ``detector`` is a fitted `Scorer`."""
+    _check_offers(name, detector, Scorer, "a detector", "one of skood.detectors, fitted")
+
+
+def check_layer_scorer(name: str, detector: Any) -> None:
+    """Raise ValueError unless ``detector`` is a fitted `LayerScorer`."""
+    what, remedy = "a detector that scores layers", "a fitted HierarchicalLLR or GradientNorm"
+    _check_offers(name, detector, LayerScorer, what, remedy)
+
+
+def check_named(name: str, values: Any) -> None:
     """Raise ValueError unless ``values`` is a dict with at least one entry."""
     if not isinstance(values, Mapping) or not values:
-        got = "an empty dict" if isinstance(values, Mapping) else f"a {_kind(values)}"
+        got = "an empty dict" if isinstance(values, Mapping) else f"a {type(values).__name__}"
         raise ValueError(
             f'{name} must be a dict such as {{"photographs": X_test, "digits": X_other}}, whose '
             f"names go into the legend; got {got}."
         )
 
 
-def _kind(thing):
-    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+def n_latent_layers(model: Any) -> int:
+    """Number of latent layers of a fitted `LatentModel`."""
+    return len(model.network_.latent_shapes)
+
+
+def _check_offers(name: str, thing: Any, protocol: type, what: str, remedy: str) -> None:
+    """Raise ValueError, which names the member that is missing, unless ``thing`` keeps a protocol.
+
+    isinstance with a protocol would not say what is missing, and is true of the class itself.
+    """
+    if isinstance(thing, type):
+        raise ValueError(f"{name} must be {what}; got the class {thing.__name__}. Give {remedy}.")
+    members = [member for member in vars(protocol) if not member.startswith("_")]
+    missing = [member for member in members if not hasattr(thing, member)]
+    # Before fit an estimator has its methods, but not yet the attributes that end in "_".
+    if all(member.endswith("_") for member in missing):
+        check_is_fitted(thing)
+    if missing:
+        raise ValueError(
+            f"{name} must be {what}; {type(thing).__name__} has no {missing[0]}. Give {remedy}."
+        )

@@ -1,45 +1,65 @@
-"""Where each row is strange."""
+"""Scores of rows, layer by layer."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from skood.plotting._checks import check_detector
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skood.plotting._checks import LayerScorer, check_layer_scorer
 from skood.plotting._matplotlib import axes_to_draw_on
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LayerScoreDisplay"]
 
 _MOST_NAMED = 12  # more names than that do not fit
+_LONGEST_HORIZONTAL = 8  # characters: longer names would overlap, and are turned
 
 
 class LayerScoreDisplay:
-    """What each layer adds to the score of each row, as a heat map.
+    """Heat map of the score of each layer for each row.
 
-    Latent layers for `skood.HierarchicalLLR`; for `skood.GradientNorm` the parameter tensors or
-    modules, whose norms are compared with those of normal rows.
-
-    Use `from_estimator`.
+    It shows which layers make a row anomalous: latent layers for `skood.HierarchicalLLR`; parameter
+    tensors or modules for `skood.GradientNorm`, whose gradient norms are compared with those of
+    normal rows. Create it with `from_estimator`.
 
     Parameters
     ----------
     scores : ndarray of shape (n, n_columns)
-        The higher, the stranger is what the layer holds; see ``score_layers`` of the detectors.
+        Score of each row and layer in `unit`; higher means more OOD.
     columns : sequence of str
-        What each column is.
+        Name of each column.
     unit : str
-        Of the scores.
+        Unit of the scores, such as "nats".
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        After `plot`.
+        Set by `plot`.
     scores, columns, unit
         As given.
 
+    See Also
+    --------
+    skood.HierarchicalLLR.score_layers, skood.GradientNorm.score_layers : The numbers.
+
     Notes
     -----
-    The terms of eq. 11 of Li et al. 2022 for ``k="ada"``, and of the sum that LLR>k of Havtorn et
-    al. 2021, eq. 6, is for an integer k. Neither paper shows them.
+    For `skood.HierarchicalLLR` with ``k="ada"`` the columns are the terms of Li et al. 2022,
+    eq. 11; for an integer k the first k columns add up to LLR>k of Havtorn et al. 2021, eq. 6.
+    Neither paper shows them.
+
+    References
+    ----------
+    Havtorn, Frellsen, Hauberg, Maaløe: Hierarchical VAEs Know What They Don't Know, ICML 2021,
+    arXiv:2102.08248.
+
+    Li et al.: Out-of-Distribution Detection with An Adaptive Likelihood Ratio on Informative
+    Hierarchical VAE, NeurIPS 2022.
 
     Examples
     --------
@@ -48,28 +68,38 @@ class LayerScoreDisplay:
     >>> from skood.plotting import LayerScoreDisplay
     >>> X = np.random.default_rng(0).normal(size=(300, 5))
     >>> detector = HierarchicalLLR(HVAE(max_epochs=2), k="ada", random_state=0).fit(X)
-    >>> LayerScoreDisplay.from_estimator(detector, X[:8]).scores.shape
-    (8, 2)
+    >>> display = LayerScoreDisplay.from_estimator(detector, X[:8])
+    >>> display.scores.shape, display.columns, display.unit
+    ((8, 2), ['layer 1', 'layer 2'], 'nats')
     """
 
-    def __init__(self, scores, *, columns, unit):
+    def __init__(self, scores: NDArray[np.float64], *, columns: Sequence[str], unit: str):
         self.scores = scores
         self.columns = columns
         self.unit = unit
 
     @classmethod
-    def from_estimator(cls, detector, X, *, ax=None, **imshow_options):
-        """Score some rows layer by layer and draw the result.
+    def from_estimator(
+        cls,
+        detector: LayerScorer,
+        X: ArrayLike,
+        *,
+        ax: Axes | None = None,
+        **imshow_options: Any,
+    ) -> LayerScoreDisplay:
+        """Score rows layer by layer and draw the result.
 
         Parameters
         ----------
-        detector : fitted HierarchicalLLR or GradientNorm
+        detector : fitted HierarchicalLLR, GradientNorm or other detector that scores layers
+            It must have ``score_layers(X)``, an ndarray of shape (n, m); ``layer_names_``, a list
+            of m str; and ``layer_score_unit_``, a str.
         X : array-like of shape (n, ...)
-            One line each: give some tens of rows.
+            Rows to score. Each becomes one line of the map, so tens of rows are legible.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Where to draw; None creates a figure.
         **imshow_options
-            For ``Axes.imshow``, such as ``cmap`` or ``vmin``.
+            Passed to ``Axes.imshow``, such as ``cmap`` or ``vmin``.
 
         Returns
         -------
@@ -78,34 +108,40 @@ class LayerScoreDisplay:
         Raises
         ------
         ValueError
-            If ``detector`` gives no scores of layers.
+            If ``detector`` lacks one of these members, which is named, or is not fitted.
         """
-        remedy = "a fitted HierarchicalLLR or GradientNorm"
-        check_detector("detector", detector, "score_layers", remedy)
+        check_layer_scorer("detector", detector)
         scores = detector.score_layers(X)
-        if hasattr(detector, "layer_names_"):
-            columns, unit = detector.layer_names_, "standard deviations"
-        else:
-            ratio = detector.k == "max"
-            name, unit = ("LLR>", "standard deviations") if ratio else ("layer ", "nats")
-            columns = [f"{name}{i}" for i in range(1, scores.shape[1] + 1)]
-        return cls(scores, columns=columns, unit=unit).plot(ax, **imshow_options)
+        display = cls(scores, columns=detector.layer_names_, unit=detector.layer_score_unit_)
+        return display.plot(ax, **imshow_options)
 
-    def plot(self, ax=None, **imshow_options):
-        """Draw the map; see `from_estimator` for the parameters."""
+    def plot(self, ax: Axes | None = None, **imshow_options: Any) -> LayerScoreDisplay:
+        """Draw the map, zero in white.
+
+        Parameters
+        ----------
+        ax, **imshow_options
+            As in `from_estimator`.
+
+        Returns
+        -------
+        LayerScoreDisplay
+            This display.
+        """
         n, n_columns = self.scores.shape
         few = n_columns <= _MOST_NAMED
         width = 2.0 + (0.7 if few else 0.1) * n_columns
-        self.ax_ = axes_to_draw_on(ax, (width, 1.0 + 0.15 * n))
+        self.ax_ = axes_to_draw_on(ax, (width, max(2.5, 1.0 + 0.15 * n)))
         self.figure_ = self.ax_.figure
-        largest = np.abs(self.scores).max()
-        options = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "aspect": "auto"}
-        image = self.ax_.imshow(self.scores, **(options | imshow_options))
+        largest = np.abs(self.scores).max() or 1.0
+        options: dict[str, Any] = {"vmin": -largest, "vmax": largest, **imshow_options}
+        image = self.ax_.imshow(self.scores, **{"cmap": "RdBu_r", "aspect": "auto", **options})
         if few:
-            self.ax_.set_xticks(range(n_columns), self.columns)
+            long = max(map(len, self.columns)) > _LONGEST_HORIZONTAL
+            self.ax_.set_xticks(range(n_columns), self.columns, rotation=90 if long else 0)
         else:
-            self.ax_.set_xlabel("place in columns, from the first layer on")
-        self.ax_.yaxis.get_major_locator().set_params(integer=True)
+            self.ax_.set_xlabel("column, from the first layer on")
+        self.ax_.locator_params(axis="y", integer=True, min_n_ticks=1)
         self.ax_.set_ylabel("row of X")
-        self.figure_.colorbar(image, ax=self.ax_, label=f"OOD score ({self.unit})")
+        self.figure_.colorbar(image, ax=self.ax_, label=f"layer score ({self.unit})")
         return self

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 
-def axes_to_draw_on(ax, figsize=(5.0, 3.5)):
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def axes_to_draw_on(ax: Axes | None, figsize: tuple[float, float] = (5.0, 3.5)) -> Axes:
     """The axes given, or those of a new figure of that size in inches.
 
     Raises
@@ -14,22 +19,28 @@ def axes_to_draw_on(ax, figsize=(5.0, 3.5)):
     plt = _pyplot()
     if ax is not None:
         return ax
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
+    new: Axes = plt.subplots(figsize=figsize, layout="constrained")[1]
+    return new
 
 
-def sequential_colours(n):
+def sequential_colours(n: int) -> list[Any]:
     """Colours for n things that have an order, such as layers, from dark to light."""
     # The map ends in a yellow that cannot be seen on white.
-    return _pyplot().get_cmap("viridis")([0.85 * i / max(1, n - 1) for i in range(n)])
+    return list(_pyplot().get_cmap("viridis")([0.85 * i / max(1, n - 1) for i in range(n)]))
 
 
-def qualitative_colours(n):
+def qualitative_colours(n: int) -> list[Any]:
     """Colours for n things that have no order."""
     name = "tab10" if n <= 10 else "tab20"
     return [_pyplot().get_cmap(name)(i % 20) for i in range(n)]
 
 
-def _pyplot():
+def legend_beside(ax: Axes, **options: Any) -> None:
+    """Put a legend to the right of the axes, where it covers no data."""
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, **options)
+
+
+def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:

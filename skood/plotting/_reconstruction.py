@@ -1,14 +1,20 @@
-"""What the layers of a hierarchy know, as pictures."""
+"""Reconstructions and samples from the upper layers of a hierarchical model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from skood.core.validation import channel_axis, check_rows
-from skood.plotting._checks import check_model
+from skood.core.rows import channel_axis, check_rows
+from skood.plotting._checks import check_model, n_latent_layers
 from skood.plotting._matplotlib import axes_to_draw_on
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -16,23 +22,24 @@ _GAP = 0.08  # between pictures, in widths of a picture
 
 
 class ReconstructionDisplay:
-    """Images, and what a model makes of them from its upper layers alone.
+    """Images and their reconstructions from the upper layers of a model.
 
-    Use `from_estimator`. The top row holds the inputs, the others what is rebuilt from the layers
-    above k: a hierarchical model keeps strange inputs from its low layers and turns them into
-    normal ones from its top layers.
+    The top row shows the inputs, the others the reconstructions from the layers above k. From the
+    low layers a hierarchical model reconstructs OOD images as well as normal ones; from its top
+    layers alone it replaces them by images like the training data. Create the display with
+    `from_estimator`.
 
     Parameters
     ----------
     pictures : dict of str to ndarray of shape (m, n, height, width) or (m, n, height, width, 3)
-        For each label m rows of n pictures, on the scale of the data; 4 channels are RGBA.
+        For each label m rows of n images, on the scale of the data; 4 channels are RGBA.
     vmin, vmax : float
-        Values that are black and white (or full colour); what lies beyond is clipped.
+        Values drawn as black and as white (or full colour); values beyond are clipped.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        After `plot`. ``ax_.images`` are the pictures, row by row.
+        Set by `plot`. ``ax_.images`` are the images, row by row.
     pictures, vmin, vmax
         As given.
 
@@ -42,13 +49,22 @@ class ReconstructionDisplay:
 
     Notes
     -----
-    Havtorn et al. 2021, figures 1 and 3; Li et al. 2022, figures 2, 5, 6 and 8. Rebuilt pictures
-    are means of p(x | z>k), the layers up to k being the prior's mean; drawn ones have samples of
-    all layers (and are means of p(x | z), so they show no noise of pixels).
+    Havtorn et al. 2021, figures 1 and 3; Li et al. 2022, figures 2, 5, 6 and 8. Reconstructions
+    are means of p(x | z), where z>k are means of q and the layers up to k means of the prior. For
+    samples, z>k are drawn from q and the layers up to k from the prior; the images are means of
+    p(x | z), without pixel noise.
+
+    References
+    ----------
+    Havtorn, Frellsen, Hauberg, Maaløe: Hierarchical VAEs Know What They Don't Know, ICML 2021,
+    arXiv:2102.08248.
+
+    Li et al.: Out-of-Distribution Detection with An Adaptive Likelihood Ratio on Informative
+    Hierarchical VAE, NeurIPS 2022.
 
     Examples
     --------
-    >>> from skood import HVAE, Trainer
+    >>> from skood import HVAE
     >>> from skood.plotting import ReconstructionDisplay
     >>> from skood.testing import easy_images
     >>> X = easy_images(200)
@@ -58,35 +74,44 @@ class ReconstructionDisplay:
     ['input', 'from z > 0', 'from z > 1', 'from z > 2']
     """
 
-    def __init__(self, pictures, *, vmin, vmax):
+    def __init__(self, pictures: Mapping[str, NDArray[Any]], *, vmin: float, vmax: float):
         self.pictures = pictures
         self.vmin = vmin
         self.vmax = vmax
 
     @classmethod
     def from_estimator(
-        cls, model, X, *, k=None, n_samples=0, random_state=None, ax=None, **imshow_options
-    ):
-        """Rebuild X from the layers above each k and draw the result.
+        cls,
+        model: Any,
+        X: ArrayLike,
+        *,
+        k: Sequence[int] | None = None,
+        n_samples: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        ax: Axes | None = None,
+        **imshow_options: Any,
+    ) -> ReconstructionDisplay:
+        """Reconstruct X from the layers above each k and draw the result.
 
         Parameters
         ----------
         model : fitted model of images with latent layers
+            Such as `skood.HVAE`.
         X : array-like of shape (n, height, width), (n, height, width, channels) or \
 (n, channels, height, width)
-            A few images, one column each.
+            A few images on the scale of the training data. Each becomes one column.
         k : sequence of int, default=None
-            Which k to show, from 0 to n_layers - 1, and to n_layers for samples. None is all from
-            0, and from 1 for samples.
+            Values of k to show: from 0 to n_layers - 1 for reconstructions, and to n_layers, which
+            ignores X, for samples. None is every k from 0 (from 1 for samples) to n_layers - 1.
         n_samples : int, default=0
-            With 0 one rebuilt row for each k; otherwise so many rows of partial generations, z>k
-            from q and the layers below from the prior.
+            With 0, one row of reconstructions for each k; otherwise this number of rows of samples,
+            with z>k from q and the layers up to k from the prior.
         random_state : int, RandomState instance or None, default=None
-            Of the samples.
+            Seed of the samples.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Where to draw; None creates a figure.
         **imshow_options
-            For ``Axes.imshow``, such as ``cmap``.
+            Passed to ``Axes.imshow``, such as ``cmap``.
 
         Returns
         -------
@@ -95,36 +120,46 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If the model has no latent layers or was fitted on a table, or if a parameter is out of
-            its range.
+            If the model has no latent layers, is not fitted or was fitted on a table, or if a
+            parameter is out of its range.
         """
         check_model(cls.__name__, "model", model)
         if len(model.input_shape_) < 2:
             raise ValueError(
-                f"model was fitted on a table with {model.input_shape_[0]} features, which is no "
-                f"picture. Give {cls.__name__} a model of images, or look at the layers of a table "
-                "with LatentMapDisplay."
+                f"model was fitted on a table with {model.input_shape_[0]} features, not on "
+                f"images. Give {cls.__name__} a model of images, or use LatentMapDisplay."
             )
         if not isinstance(n_samples, Integral) or n_samples < 0:
             raise ValueError(
-                f"n_samples must be an integer of at least 0; got {n_samples!r}. 0 rebuilds X "
-                "without samples."
+                f"n_samples must be an integer of at least 0; got {n_samples!r}. Use 0 for "
+                "reconstructions."
             )
-        X = check_rows(model, X, reset=False)
-        rows = {"input": X[None]} | _rebuilt(model, X, k, n_samples, random_state)
-        vmin, vmax = _value_range(model.data_kind_, X)
-        pictures = {label: _channels_last(images) for label, images in rows.items()}
+        images = check_rows(model, X, reset=False)
+        rows = {"input": images[None], **_generated(model, images, k, n_samples, random_state)}
+        vmin, vmax = _value_range(model.data_kind_, images)
+        pictures = {label: _channels_last(row) for label, row in rows.items()}
         return cls(pictures, vmin=vmin, vmax=vmax).plot(ax, **imshow_options)
 
-    def plot(self, ax=None, **imshow_options):
-        """Draw the pictures into one axes; see `from_estimator` for the parameters."""
+    def plot(self, ax: Axes | None = None, **imshow_options: Any) -> ReconstructionDisplay:
+        """Draw the images in one axes.
+
+        Parameters
+        ----------
+        ax, **imshow_options
+            As in `from_estimator`.
+
+        Returns
+        -------
+        ReconstructionDisplay
+            This display.
+        """
         rows = [row for images in self.pictures.values() for row in images]
         n, (height, width) = len(rows[0]), rows[0].shape[1:3]
         step_x, step_y = width * (1 + _GAP), height + width * _GAP
         size = (1.6 + 0.6 * n, 0.1 + 0.6 * len(rows) * step_y / step_x)
         self.ax_ = axes_to_draw_on(ax, size)
         self.figure_ = self.ax_.figure
-        options = {"cmap": "gray", "vmin": self.vmin, "vmax": self.vmax} | imshow_options
+        options = {"cmap": "gray", "vmin": self.vmin, "vmax": self.vmax, **imshow_options}
         for i, row in enumerate(rows):
             for j, picture in enumerate(row):
                 left, top = j * step_x, i * step_y
@@ -138,16 +173,22 @@ class ReconstructionDisplay:
         self.ax_.spines[:].set_visible(False)
         return self
 
-    def _shown(self, picture):
-        """Colours in [0, 1], which is what imshow takes; grey values have ``vmin`` and ``vmax``."""
+    def _shown(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """A colour image in [0, 1]: imshow applies ``vmin`` and ``vmax`` to grey images only."""
         if picture.ndim == 2:
             return picture
         return np.clip((picture - self.vmin) / (self.vmax - self.vmin), 0, 1)
 
 
-def _rebuilt(model, X, k, n_samples, random_state):
-    """Label and pictures (m, n, ...) for each k."""
-    n_layers = model.network_.n_layers
+def _generated(
+    model: Any,
+    X: NDArray[Any],
+    k: Sequence[int] | None,
+    n_samples: int,
+    random_state: int | np.random.RandomState | None,
+) -> dict[str, NDArray[np.float64]]:
+    """Label and images (m, n, ...) for each k."""
+    n_layers = n_latent_layers(model)
     if k is None:
         k = range(min(1, n_layers - 1) if n_samples else 0, n_layers)
     elif isinstance(k, Integral) or not len(k):
@@ -155,10 +196,10 @@ def _rebuilt(model, X, k, n_samples, random_state):
     if not n_samples:
         return {f"from z > {i}": model.reconstruct(X, k=i)[None] for i in k}
     options = {"n_samples": n_samples, "random_state": random_state}
-    return {f"drawn, z > {i}": model.partial_sample(X, k=i, **options) for i in k}
+    return {f"samples, z > {i}": model.partial_sample(X, k=i, **options) for i in k}
 
 
-def _channels_last(images):
+def _channels_last(images: NDArray[Any]) -> NDArray[Any]:
     """Images (m, n, ...) as matplotlib wants them: grey, or colours last."""
     if images.ndim == 4:
         return images
@@ -167,7 +208,7 @@ def _channels_last(images):
     return images[..., 0] if images.shape[-1] == 1 else images
 
 
-def _value_range(kind, X):
+def _value_range(kind: str, X: NDArray[Any]) -> tuple[float, float]:
     if kind != "real":
         return 0.0, {"bytes": 255.0, "unit": 1.0}[kind]
     low, high = float(X.min()), float(X.max())

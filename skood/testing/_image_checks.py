@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from skood.core.batches import SCORING_BATCH, resolve_device
+from skood.core.batches import LARGE_BATCH, resolve_device
 from skood.testing._fits import ROW_METHODS, assert_same_results, call, fit, reference, row_results
 from skood.testing._process_checks import process_checks
 
@@ -51,7 +51,7 @@ def check_one_row_alone_scores_the_same(estimator: BaseEstimator, X: NDArray[Any
 def check_rows_in_any_batch_score_the_same(estimator: BaseEstimator, X: NDArray[Any]) -> None:
     """A row's score is bitwise equal in a batch of any size, or in several."""
     fitted, expected = reference(estimator, X)
-    one_batch = SCORING_BATCH[resolve_device("auto").type]
+    one_batch = LARGE_BATCH[resolve_device("auto").type]
     copies = 1 + one_batch // len(X)
     longer = np.concatenate([X] * copies)
     for name, whole in expected.items():

@@ -11,7 +11,8 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from skood import HVAE
 from skood.core.batches import to_tensor
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.core.validation import data_kind
 from skood.gradients import norms as engine
 from skood.gradients.norms import (
@@ -47,7 +48,7 @@ def log_weight(network, x):
 
 def case(network, x, target):
     """A network, rows for it, the plan, and each row's gradients from a loop, (n, *shape)."""
-    with fork_rng(0), torch.no_grad():
+    with explicit_construction(0), torch.no_grad():
         for p in network.double().eval().parameters():
             p.add_(0.02 * torch.randn_like(p))
     rows = []
@@ -86,7 +87,7 @@ def assert_same(found, expected, tolerance=1e-8):
 @pytest.fixture(scope="module", params=MODELS)
 def model(request):
     estimator, X = MODELS[request.param]
-    with fork_rng(0):
+    with explicit_construction(0):
         network = estimator._build_network(X, data_kind(X))
     return case(network, to_tensor(X, torch.device("cpu")).double(), log_weight)
 
@@ -182,7 +183,7 @@ def sum_of_squares(network, x):
 
 def small(network, *shape):
     x = torch.randn(N, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    with fork_rng(0):
+    with explicit_construction(0):
         return case(network(), x, sum_of_squares)
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from skood import HVAE, Glow
 from skood.core.batches import to_tensor
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.core.validation import data_kind
 from skood.gradients.norms import (
     numbers_per_row,
@@ -36,7 +37,7 @@ def log_weight(network, x):
 
 @pytest.fixture(params=MODELS)
 def network(request):
-    with fork_rng(0):
+    with explicit_construction(0):
         built = MODELS[request.param]._build_network(IMAGES, data_kind(IMAGES))
         with torch.no_grad():
             for p in built.parameters():

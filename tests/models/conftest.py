@@ -13,7 +13,8 @@ from torch.distributions import Normal
 
 from skood import SeReMAF, SeReVAE, Trainer
 from skood.core.batches import to_tensor
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.core.validation import data_kind
 from skood.models._biva import BidirectionalNetwork
 from skood.models._hvae import BottomUpNetwork
@@ -37,7 +38,7 @@ def _build(model_class, X, latent_dims=(3, 2, 2), **options):
     # The encoders of "resnet" have a sixteenth as many channels in these two.
     width = 64 if model_class in (SeReVAE, SeReMAF) and options.get("network") == "resnet" else 8
     model = _make(model_class, latent_dims, **({"width": width} | options))
-    with fork_rng(0):
+    with explicit_construction(0):
         net = model._build_network(X, data_kind(X)).double()
     x = to_tensor(X, torch.device("cpu")).double()
     if hasattr(net, "initialise_from_data"):

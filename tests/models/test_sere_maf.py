@@ -9,7 +9,8 @@ from scipy import integrate, stats
 
 from skood import ELBO, HierarchicalLLR, SeReMAF
 from skood.core.batches import to_tensor
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
 from skood.core.validation import data_kind
 from skood.nn.networks.conditional_flow import ResidualConditioner
@@ -30,7 +31,7 @@ def make(latent_dims=(3, 2, 2), **options):
 
 def build(X, latent_dims=(3, 2, 2)):
     """An untrained network in double precision."""
-    with fork_rng(0):
+    with explicit_construction(0):
         return make(latent_dims)._build_network(X, data_kind(X)).double().eval()
 
 
@@ -136,7 +137,7 @@ def test_every_parameter_gets_a_gradient_from_the_bound():
 
 
 def test_the_base_is_corrected_from_the_top_layer_down():
-    with fork_rng(0):
+    with explicit_construction(0):
         conditioner = ResidualConditioner(4, (3, 2), width=8)
     low, top = torch.ones(5, 3), torch.ones(5, 2)
     for parameter in conditioner.residuals.parameters():

@@ -56,7 +56,8 @@ class GivenModel(BaseEstimator):
         self.kl = kl
 
     def fit(self, X=None, y=None):
-        self.network_ = SimpleNamespace(n_layers=len(self.latents) or np.shape(self.kl)[-1])
+        n_layers = len(self.latents) or np.shape(self.kl)[-1]
+        self.network_ = SimpleNamespace(latent_shapes=[(1,)] * n_layers)
         self.history_ = {"kl": [list(epoch) for epoch in self.kl]}
         return self
 
@@ -70,11 +71,13 @@ class GivenModel(BaseEstimator):
 class GivenDetector(BaseEstimator):
     """Finds scores in X: a row's OOD score in its first column, those of layers in the others."""
 
-    def __init__(self, k="ada"):
-        self.k = k
+    def __init__(self, layer_names=("a", "b", "c"), unit="nats"):
+        self.layer_names = layer_names
+        self.unit = unit
 
     def fit(self, X=None, y=None):
         self.offset_ = -0.5
+        self.layer_names_, self.layer_score_unit_ = list(self.layer_names), self.unit
         return self
 
     def ood_score(self, X):
@@ -92,5 +95,10 @@ def given_model():
 
 @pytest.fixture
 def given_detector():
-    """``given_detector(k)``: fitted."""
+    """``given_detector(layer_names, unit)``: fitted."""
     return lambda *args: GivenDetector(*args).fit()
+
+
+@pytest.fixture
+def unfitted_detector():
+    return GivenDetector()

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
-from skood import HVAE
+from skood import HVAE, Glow
 from skood.plotting import LayerKLDisplay
 
 
@@ -39,12 +40,24 @@ def test_options_reach_matplotlib(given_model):
     assert display.ax_.lines[0].get_color() == "red"
 
 
-@pytest.mark.parametrize("thing, got", [(HVAE, "the class HVAE"), (3, "int")])
+@pytest.mark.parametrize("thing, got", [(HVAE, "got the class HVAE"), (3, "int has no encode")])
 def test_what_is_no_fitted_model_is_named(thing, got):
-    with pytest.raises(ValueError, match=f"got {got}. Give LayerKLDisplay a fitted model"):
+    with pytest.raises(ValueError, match=f"{got}. Give LayerKLDisplay a fitted model"):
         LayerKLDisplay.from_estimator(thing)
 
 
-def test_a_model_without_latent_layers_is_refused(given_model):
-    with pytest.raises(ValueError, match="model must have latent layers; GivenModel has none"):
-        LayerKLDisplay.from_estimator(given_model(kl=np.zeros((2, 0))))
+def test_a_model_without_latent_layers_is_refused():
+    message = "must be a model with latent layers; Glow has no encode. Give LayerKLDisplay"
+    with pytest.raises(ValueError, match=message):
+        LayerKLDisplay.from_estimator(Glow())
+
+
+def test_a_model_that_is_not_fitted_is_refused():
+    with pytest.raises(NotFittedError):
+        LayerKLDisplay.from_estimator(HVAE())
+
+
+def test_epochs_are_whole_numbers(given_model):
+    display = LayerKLDisplay.from_estimator(given_model(kl=[[1.0], [2.0]]))
+    low, high = display.ax_.get_xlim()
+    assert [tick for tick in display.ax_.get_xticks() if low <= tick <= high] == [1, 2]

@@ -37,7 +37,7 @@ def test_k_chooses_the_rows(model, images):
 
 def test_samples_may_come_from_the_model_alone(model, images):
     display = ReconstructionDisplay.from_estimator(model, images[:2], k=[3], n_samples=1)
-    assert display.pictures["drawn, z > 3"].shape == (1, 2, 8, 8)
+    assert display.pictures["samples, z > 3"].shape == (1, 2, 8, 8)
 
 
 @pytest.mark.parametrize("layout", image_layouts(1))
@@ -98,7 +98,7 @@ def test_every_model_of_images_with_latent_layers_is_drawn(model_class, images, 
 def test_one_layer_is_sampled_from_its_posterior(images, fit_small):
     fitted = fit_small(VAE, images)
     display = ReconstructionDisplay.from_estimator(fitted, images[:2], n_samples=2)
-    assert list(display.pictures) == ["input", "drawn, z > 0"]
+    assert list(display.pictures) == ["input", "samples, z > 0"]
 
 
 def test_a_frozen_model_is_drawn(model, images):
@@ -107,13 +107,13 @@ def test_a_frozen_model_is_drawn(model, images):
 
 
 def test_a_table_is_refused(table_model):
-    with pytest.raises(ValueError, match="a table with 4 features, which is no picture"):
+    with pytest.raises(ValueError, match="a table with 4 features, not on images"):
         ReconstructionDisplay.from_estimator(table_model, np.zeros((2, 4)))
 
 
 def test_a_detector_is_refused_in_favour_of_its_model(images):
     with pytest.raises(
-        ValueError, match=r"got HierarchicalLLR\. Give ReconstructionDisplay its model_"
+        ValueError, match=r"HierarchicalLLR has no encode\. Give ReconstructionDisplay its model_"
     ):
         ReconstructionDisplay.from_estimator(HierarchicalLLR(), images)
 

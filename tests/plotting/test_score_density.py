@@ -9,7 +9,7 @@ from skood.plotting import ScoreDensityDisplay
 
 SCORES = {
     "normal": np.random.default_rng(0).normal(size=500),
-    "strange": np.random.default_rng(1).normal(2, size=300),
+    "shifted": np.random.default_rng(1).normal(2, size=300),
     "odd": np.random.default_rng(2).normal(-1, size=200),
 }
 
@@ -24,11 +24,11 @@ def heights(display, i):
 
 def test_the_legend_holds_the_auroc_of_each_set_against_the_first():
     display = ScoreDensityDisplay.from_predictions(SCORES)
-    expected = [auroc(SCORES["normal"], SCORES[name]) for name in ("strange", "odd")]
+    expected = [auroc(SCORES["normal"], SCORES[name]) for name in ("shifted", "odd")]
     assert list(display.aurocs.values()) == expected
     assert legend(display) == [
         "normal",
-        f"strange (AUROC {expected[0]:.3f})",
+        f"shifted (AUROC {expected[0]:.3f})",
         f"odd (AUROC {expected[1]:.3f})",
     ]
 
@@ -104,5 +104,5 @@ def test_wrong_scores_are_named(scores, message):
 
 
 def test_a_model_is_no_detector(model, images):
-    with pytest.raises(ValueError, match="detector must be a detector with ood_score; got HVAE"):
+    with pytest.raises(ValueError, match="detector must be a detector; HVAE has no ood_score"):
         ScoreDensityDisplay.from_estimator(model, {"bars": images})

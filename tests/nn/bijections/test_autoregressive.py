@@ -10,7 +10,7 @@ import zuko
 from torch.autograd.functional import jacobian
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
-from skood.core.noise import fork_rng
+from skood.core.modes import explicit_construction
 from skood.nn.bijections.autoregressive import Autoregressive, MaskedLinear, alternating_order
 from skood.nn.bijections.base import Chain
 
@@ -25,7 +25,7 @@ def draw(*shape, seed=0, dtype=torch.float64):
 def transform(univariate, degrees, n_context=0, gain=2.0):
     """One with larger weights than at first, in double precision, for evaluation."""
     options = {"width": 16, "n_hidden_layers": 2, "n_context": n_context}
-    with fork_rng(0), torch.no_grad():
+    with explicit_construction(0), torch.no_grad():
         built = Autoregressive(torch.as_tensor(degrees), univariate, **options)
         for parameter in built.parameters():
             parameter.mul_(gain)
@@ -115,7 +115,7 @@ def flow_of_zuko(univariate):
 
 @UNIVARIATE
 def test_the_flow_of_zuko_with_the_same_weights_gives_the_same_density(univariate):
-    with fork_rng(0):
+    with explicit_construction(0):
         theirs = flow_of_zuko(univariate).double()
     ours = chain(univariate, 3, n_transforms=2)
     for our, their in zip(ours.bijections, theirs.transform.transforms, strict=True):

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 import skood.nn
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
 from skood.nn.bijections.base import Bijection, Chain
 from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
@@ -123,7 +124,7 @@ EACH = pytest.mark.parametrize("name", BIJECTIONS)
 def make(name, dtype=torch.float64, std=0.3):
     """The bijection with parameters moved at random, for couplings start silent, and rows."""
     create, shape = BIJECTIONS[name]
-    with fork_rng(0), torch.no_grad():
+    with explicit_construction(0), torch.no_grad():
         bijection = create().to(dtype).eval()
         for p in bijection.parameters():
             p.add_(std * torch.randn_like(p))
@@ -199,7 +200,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(name):
 @pytest.mark.parametrize("n_channels", [2, 5, 48])
 @pytest.mark.parametrize("sides", [(), (4, 4)])
 def test_a_convolution_gives_a_row_the_same_bits_at_any_place_of_a_batch(n_channels, sides):
-    with fork_rng(0), torch.no_grad():
+    with explicit_construction(0), torch.no_grad():
         x = torch.randn(128, n_channels, *sides)
         layer = InvertibleConvolution(n_channels)
         rolled = layer(x.roll(37, 0))[0].roll(-37, 0)
@@ -217,7 +218,7 @@ def test_a_coupling_starts_as_the_identity(name):
 @pytest.mark.parametrize("n_values", [2, 5, 6])
 @pytest.mark.parametrize("parity", [0, 1])
 def test_an_alternating_coupling_leaves_every_second_value_as_it_is(n_values, parity):
-    with fork_rng(0):
+    with explicit_construction(0):
         coupling = AlternatingCoupling(n_values, parity, 6, 2).double()
     torch.nn.init.normal_(coupling.network[-1].weight)
     x = draw(N, n_values)
@@ -240,7 +241,7 @@ def test_a_coupling_scales_no_value_by_more_than_its_bound(name):
 
 
 def test_a_convolution_starts_as_a_rotation():
-    with fork_rng(0):
+    with explicit_construction(0):
         layer = InvertibleConvolution(6).double().requires_grad_(False)
     columns, log_det = layer(torch.eye(6, dtype=torch.float64))
     identity = torch.eye(6, dtype=torch.float64)

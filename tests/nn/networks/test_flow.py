@@ -9,7 +9,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from skood.core.noise import Noise, fork_rng
+from skood.core.modes import explicit_construction
+from skood.core.noise import Noise
 from skood.nn.bijections.base import Chain
 from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling, ChannelCoupling
 from skood.nn.bijections.elementwise import ActNorm
@@ -35,7 +36,7 @@ class DoubleNoise(Noise):
 
 
 def perturbed(module, std=0.3):
-    with fork_rng(0), torch.no_grad():
+    with explicit_construction(0), torch.no_grad():
         for p in module.parameters():
             p.add_(std * torch.randn_like(p))
     return module.eval().requires_grad_(False)
@@ -58,7 +59,7 @@ def flow():
     """``flow(base)``: a random flow of two real features."""
 
     def make(base, dtype=torch.float64):
-        with fork_rng(1):
+        with explicit_construction(1):
             network = ActNormFlowNetwork((2,), reals(LOC, SCALE), flat_chain(2), base)
         return perturbed(network.to(dtype))
 
@@ -254,7 +255,7 @@ def masked_of_normflows(ours, n_values):
 
 def pairs():
     """Our layer, theirs, and the shape of a row."""
-    with fork_rng(0):
+    with explicit_construction(0):
         actnorm, of_maps = ActNorm(4), ActNorm(4)
         convolution, coupling = InvertibleConvolution(4), ChannelCoupling(4, 6, 2)
         masked = [AlternatingCoupling(5, parity, 6, 2) for parity in (0, 1)]
@@ -290,7 +291,7 @@ def test_a_layer_and_its_log_determinant_are_those_of_normflows(i):
 @torch.no_grad()
 def test_the_log_likelihood_of_a_glow_is_that_of_normflows():
     """One level; the learned means and scales of its base variables start at 0 and 1."""
-    with fork_rng(0):
+    with explicit_construction(0):
         steps = [(ActNorm(4), InvertibleConvolution(4), ChannelCoupling(4, 6, 2)) for _ in range(3)]
     layers = perturbed(Chain([layer for step in steps for layer in step]).double())
     coordinates = reals([[[0.0]]])
