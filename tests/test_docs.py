@@ -5,7 +5,7 @@ from pathlib import Path
 
 import skood
 
-DOCS = Path(skood.__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def build_api():

@@ -1,4 +1,4 @@
-"""Imports point down only: DESIGN section 3, as drawn in CONTRIBUTING.md."""
+"""Imports point down only, as "Parts" in docs/design.md draws it."""
 
 import ast
 from pathlib import Path
