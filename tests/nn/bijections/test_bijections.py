@@ -4,6 +4,7 @@ import importlib
 import inspect
 import math
 import pkgutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -194,6 +195,33 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(name):
     )
     for whole, row in zip(together, alone, strict=True):
         torch.testing.assert_close(whole[2:3], row, rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture
+def double_by_default():
+    """``with double_by_default():`` torch makes tensors of double precision unless told."""
+
+    @contextmanager
+    def switch():
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    return switch
+
+
+@EACH
+def test_the_default_precision_of_torch_changes_nothing(name, double_by_default):
+    bijection, x = make(name, torch.float32)
+    context = context_of(name, dtype=torch.float32)
+    y, log_det = bijection(x, context)
+    expected = y, log_det, bijection.inverse(y, context)
+    with double_by_default():
+        found = *bijection(x, context), bijection.inverse(y, context)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype and torch.equal(a, b)
 
 
 @pytest.mark.parametrize("n_channels", [2, 5, 48])
