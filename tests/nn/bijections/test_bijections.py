@@ -122,7 +122,7 @@ EACH = pytest.mark.parametrize("name", BIJECTIONS)
 
 
 def make(name, dtype=torch.float64, std=0.3):
-    """The bijection with parameters moved at random, for couplings start silent, and rows."""
+    """The bijection with parameters moved at random, for couplings start as the identity, and rows."""
     create, shape = BIJECTIONS[name]
     with fork_rng(0), torch.no_grad():
         bijection = create().to(dtype).eval()
@@ -291,7 +291,7 @@ def test_a_squeeze_turns_each_patch_into_the_channels_of_one_pixel():
 
 
 def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
-    """With the prior's bias as its mean and log of its standard deviation, all else silent."""
+    """With the prior's bias as its mean and log of its standard deviation, all else zero."""
     flow, x = make("odd scales", std=0)
     flow.priors[0].bias[:4], flow.priors[0].bias[4:] = 0.5, 0.25
     std = math.exp(LARGEST_LOG_SCALE * math.tanh(0.25 / LARGEST_LOG_SCALE))
