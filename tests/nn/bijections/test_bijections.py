@@ -122,7 +122,7 @@ EACH = pytest.mark.parametrize("name", BIJECTIONS)
 
 
 def make(name, dtype=torch.float64, std=0.3):
-    """The bijection with parameters moved at random, for couplings start as the identity, and rows."""
+    """The bijection with its parameters moved at random, since couplings start as the identity."""
     create, shape = BIJECTIONS[name]
     with fork_rng(0), torch.no_grad():
         bijection = create().to(dtype).eval()
