@@ -16,7 +16,7 @@ def check_model(display, name, model):
             f"Give {display} {remedy}."
         )
     check_is_fitted(model)
-    if model.network_.n_layers < 1:
+    if getattr(model.network_, "n_layers", 0) < 1:
         raise ValueError(
             f"{name} must have latent layers; {_kind(model)} has none. Give a hierarchical model "
             "such as HVAE."

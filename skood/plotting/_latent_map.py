@@ -104,7 +104,7 @@ class LatentMapDisplay:
             If the model has no such layer, there are less than 3 rows, or a parameter is not valid.
         """
         check_model(cls.__name__, "model", model)
-        n_layers = model.network_.n_layers
+        n_layers = getattr(model.network_, "n_layers", 0)
         layer = n_layers if layer is None else layer
         if not isinstance(layer, Integral) or not 1 <= layer <= n_layers:
             raise ValueError(

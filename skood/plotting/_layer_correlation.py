@@ -96,7 +96,7 @@ class LayerCorrelationDisplay:
         check_model(cls.__name__, "model_a", model_a)
         check_model(cls.__name__, "model_b", model_b)
         check_named("X", X)
-        layers = [model.network_.n_layers for model in (model_a, model_b)]
+        layers = [getattr(model.network_, "n_layers", 0) for model in (model_a, model_b)]
         if layers[0] != layers[1]:
             raise ValueError(
                 f"model_a has {layers[0]} latent layers and model_b {layers[1]}. Give models with "
