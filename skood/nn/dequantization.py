@@ -79,12 +79,12 @@ class StandardizedReals(Coordinates):
     """Standardised real values; in training a little noise is added.
 
     Without it the density of a feature with few different values, or of one that follows from the
-    others, would grow without end, and the model would look at nothing else.
+    others, is not bounded, and would dominate the likelihood.
     """
 
     max_log_px = math.inf
     noise_std = 0.05
-    # Standardised values beyond this are all the same: far out. Squares stay finite in float32.
+    # Standardised values beyond this count as this. Squares stay finite in float32.
     largest_value = 1e4
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:

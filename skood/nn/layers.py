@@ -29,7 +29,7 @@ Shape = tuple[int, ...]
 
 
 class Linear(nn.Linear):
-    """A linear layer that gives a row the same result to the last bit at any place in a batch.
+    """A linear layer whose result for a row is bitwise equal at any place in a batch.
 
     MKL multiplies a few rows at a time, and where there are less than twelve outputs, it may add
     up in another order for some rows. With the rows along its lanes all of them are treated alike.

@@ -114,13 +114,13 @@ class Gaussian(Likelihood):
         Values in one row.
     """
 
-    # A network can learn the rare values of a feature by heart and drive its standard deviation to
+    # A network can overfit a feature with few different values and drive its standard deviation to
     # zero; one such value in a fresh row would then cost thousands of nats.
     smallest_std = 0.1
     # An Adam step moves a parameter by about the learning rate, whatever its gradient: at 1e-3 it
     # would take thousands of steps to learn that one feature nearly follows from the others.
     log_std_speed = 10.0
-    # Standardised values beyond this are all the same: far out. Squares stay finite in float32.
+    # Standardised values beyond this count as this. Squares stay finite in float32.
     largest_value = 1e4
 
     def __init__(self, loc: Tensor, scale: Tensor, n_values: int):

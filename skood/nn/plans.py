@@ -119,7 +119,7 @@ def plan_network(
             "Use n_spatial_layers='auto'."
         )
     if width == "auto":
-        # Wide layers learn so few rows by heart, see docs/results.md.
+        # Wide layers overfit so few rows, see docs/results.md.
         width = 32 if network == "mlp" and n_rows < 400 else _WIDTHS[network]
     if network == "resnet":
         return _resnet_plan(shape, dims, n_spatial, int(width), strides)

@@ -219,3 +219,18 @@ def test_the_encoder_sees_about_zero_mean_and_unit_scale():
         likelihood = kind(255.0)
         encoded = likelihood.encode(likelihood.observe(x, NOISE))
         assert abs(encoded.mean()) < 0.1 and 0.8 < encoded.std() < 1.3
+
+
+def test_adam_finds_a_standard_deviation_of_a_third_in_two_hundred_steps():
+    """Of 1e-3 each, its usual size; for the logarithm itself it would take six times as many."""
+    likelihood = Gaussian(torch.zeros(1), torch.ones(1), 1).double()
+    observed = random(500, 1, scale=1 / 3)
+    optimizer, stds = torch.optim.Adam(likelihood.parameters(), lr=1e-3), []
+    for _ in range(200):
+        optimizer.zero_grad()
+        likelihood.log_prob(observed, torch.zeros_like(observed)).mean().neg().backward()
+        optimizer.step()
+        stds.append(likelihood.std().item())
+    expected = observed.square().mean().sqrt().item()
+    assert stds[-1] == pytest.approx(expected, rel=0.02)
+    assert stds[50] > 0.5  # a hundredth in size each, not a jump

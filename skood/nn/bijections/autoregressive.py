@@ -16,8 +16,8 @@ from skood.nn.layers import Linear
 
 __all__ = ["Autoregressive", "MaskedLinear", "alternating_order"]
 
-# The conditioner sees no value beyond this, in standard deviations of the data. It has learned
-# nothing there, and what it made up would rule the likelihood of a row with one odd value.
+# The conditioner sees no value beyond this, in standard deviations of the data. It was not
+# trained there, and what it extrapolates would dominate the likelihood of a row with one outlier.
 _LARGEST_INPUT = 5.0
 _N_BINS = 8
 # Slopes lie between it and its inverse, so that float32 is enough for the way back.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skood.nn.bijections.base import Bijection
 from skood.nn.layers import Linear
 
-__all__ = ["AlternatingCoupling", "ChannelCoupling", "bounded", "silent"]
+__all__ = ["AlternatingCoupling", "ChannelCoupling", "bounded", "zero_initialised"]
 
 LARGEST_LOG_SCALE = 2.0
 
@@ -57,7 +57,9 @@ class ChannelCoupling(_AffineCoupling):
         layers: list[nn.Module] = [nn.Conv2d(self.n_conditions, width, 3, padding=1), nn.ReLU()]
         for _ in range(n_hidden_layers - 1):
             layers += [nn.Conv2d(width, width, 1), nn.ReLU()]
-        super().__init__(nn.Sequential(*layers, silent(nn.Conv2d(width, n_out, 3, padding=1))))
+        super().__init__(
+            nn.Sequential(*layers, zero_initialised(nn.Conv2d(width, n_out, 3, padding=1)))
+        )
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x[:, : self.n_conditions], x[:, self.n_conditions :]
@@ -86,7 +88,7 @@ class AlternatingCoupling(_AffineCoupling):
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
             layers += [Linear(n_in, n_out), nn.ReLU()]
-        last = silent(Linear(sizes[-1], 2 * (n_values - n_conditions)))
+        last = zero_initialised(Linear(sizes[-1], 2 * (n_values - n_conditions)))
         super().__init__(nn.Sequential(*layers, last))
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +107,7 @@ def bounded(log_scale: Tensor) -> Tensor:
     return LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)
 
 
-def silent(layer: nn.Linear | nn.Conv2d) -> nn.Module:
+def zero_initialised(layer: nn.Linear | nn.Conv2d) -> nn.Module:
     """A layer whose outputs are all zero before training: a flow starts as a linear map."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:

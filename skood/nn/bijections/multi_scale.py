@@ -1,4 +1,4 @@
-"""A flow that lets half of its channels go after each level."""
+"""A multi-scale flow: half of the channels become base variables after each level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skood.nn.bijections.base import Bijection
-from skood.nn.bijections.couplings import bounded, silent
+from skood.nn.bijections.couplings import bounded, zero_initialised
 from skood.nn.bijections.elementwise import ElementwiseAffine
 from skood.nn.layers import Shape
 
@@ -41,7 +41,7 @@ class MultiScale(Bijection):
         leaving = [(c - kept, *sides) for (c, *sides), kept in zip(shapes, self.kept, strict=False)]
         self.left_shapes = [*leaving, shapes[-1]]
         self.priors = nn.ModuleList(
-            silent(nn.Conv2d(kept, 2 * shape[0], 3, padding=1))
+            zero_initialised(nn.Conv2d(kept, 2 * shape[0], 3, padding=1))
             for kept, shape in zip(self.kept, leaving, strict=True)
         )
         self.top = ElementwiseAffine(shapes[-1][0])

@@ -41,7 +41,7 @@ class _Posterior(nn.Module):
 
 
 class _ResidualPosterior(nn.Module):
-    """A first estimate of q from the layer above, mended by the evidence (appendix 8)."""
+    """A first estimate of q from the layer above, corrected by the evidence (appendix 8)."""
 
     def __init__(self, n_features: int, n_above: int, dim: int, width: int):
         super().__init__()

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import math
 import pkgutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ EACH = pytest.mark.parametrize("name", BIJECTIONS)
 
 
 def make(name, dtype=torch.float64, std=0.3):
-    """The bijection with parameters moved at random, for couplings start silent, and rows."""
+    """The bijection with its parameters moved at random, since couplings start as the identity."""
     create, shape = BIJECTIONS[name]
     with explicit_construction(0), torch.no_grad():
         bijection = create().to(dtype).eval()
@@ -197,6 +198,33 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(name):
         torch.testing.assert_close(whole[2:3], row, rtol=1e-12, atol=1e-12)
 
 
+@pytest.fixture
+def double_by_default():
+    """``with double_by_default():`` torch makes tensors of double precision unless told."""
+
+    @contextmanager
+    def switch():
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    return switch
+
+
+@EACH
+def test_the_default_precision_of_torch_changes_nothing(name, double_by_default):
+    bijection, x = make(name, torch.float32)
+    context = context_of(name, dtype=torch.float32)
+    y, log_det = bijection(x, context)
+    expected = y, log_det, bijection.inverse(y, context)
+    with double_by_default():
+        found = *bijection(x, context), bijection.inverse(y, context)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype and torch.equal(a, b)
+
+
 @pytest.mark.parametrize("n_channels", [2, 5, 48])
 @pytest.mark.parametrize("sides", [(), (4, 4)])
 def test_a_convolution_gives_a_row_the_same_bits_at_any_place_of_a_batch(n_channels, sides):
@@ -264,7 +292,7 @@ def test_a_squeeze_turns_each_patch_into_the_channels_of_one_pixel():
 
 
 def test_what_leaves_a_multi_scale_flow_is_gaussian_given_what_stays():
-    """With the prior's bias as its mean and log of its standard deviation, all else silent."""
+    """With the prior's bias as its mean and log of its standard deviation, all else zero."""
     flow, x = make("odd scales", std=0)
     flow.priors[0].bias[:4], flow.priors[0].bias[4:] = 0.5, 0.25
     std = math.exp(LARGEST_LOG_SCALE * math.tanh(0.25 / LARGEST_LOG_SCALE))
