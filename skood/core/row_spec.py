@@ -341,7 +341,9 @@ def _decided(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool) ->
             )
         is_binary = rows.origin != "uint8" and largest <= 1
         return "unit" if is_binary else "bytes"
-    if in_unit:
+    # Pixels in [0, 1] that are all darker than one of 256 levels are something else in small units.
+    is_visible = largest >= 1 / 255 and smallest >= -_ROUNDING * largest
+    if in_unit and (is_visible or smallest == largest == 0):
         return "unit"
     if in_bytes and rows.origin == "float":
         warnings.warn(
