@@ -27,7 +27,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     It knows no model. A subclass gives ``__init__`` with at least the parameter ``fpr``,
     ``_fit_scores(rows)``, which learns whatever the scores need and returns rows that they have not
-    seen, in random order, and ``_statistic(rows)``, a number for each row: the higher, the more OOD.
+    seen, in random order; and ``_statistic(rows)``, a number for each row (higher: more OOD).
     If a detector learns something of normal rows that the threshold must not see, it gives
     ``_reference_fraction`` and ``_fit_reference(rows)``. If its score is not the statistic itself,
     and the score of a group not the mean of the statistics, it gives ``_combine(statistics)``; if a

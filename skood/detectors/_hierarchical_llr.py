@@ -73,8 +73,8 @@ class HierarchicalLLR(ModelDetector):
     reference_ratios_ : ndarray of shape (n_layers - 1, n_reference)
         LLR>k of the normal rows that ``k="max"`` refers to, nats: half of the calibration rows.
     reference_ratio_, reference_likelihood_ : float
-        For real values and other ``k``: largest ratio and smallest likelihood, in nats, of a quarter
-        of the calibration rows; see Notes.
+        For real values and other ``k``: largest ratio and smallest likelihood, in nats, of a
+        quarter of the calibration rows; see Notes.
     layer_names_, layer_score_unit_ : list of str, str
         Of `score_layers`.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
@@ -230,8 +230,8 @@ class HierarchicalLLR(ModelDetector):
         -------
         ndarray of shape (n, n_layers - 1), float64
             Column k - 1 is LLR>k - LLR>k-1 in nats, what is lost when layer k comes from the prior
-            as well: the higher, the more unusual is what that layer holds. With ``k="ada"`` it has its
-            weight, and a row adds up to its `ood_score`; with an integer k and ``l=None`` the
+            as well: the higher, the more unusual is what that layer holds. With ``k="ada"`` it has
+            its weight, and a row adds up to its `ood_score`; with an integer k and ``l=None`` the
             first k columns do. With ``k="max"`` it is instead the distance of LLR>k from its median
             on normal rows, in standard deviations and with its sign; `ood_score` is the
             largest in size.

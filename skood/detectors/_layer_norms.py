@@ -119,10 +119,11 @@ class LayerNorms:
             x, counts = _filled_up(x, group_size)
             norms = squared_norms(
                 network,
-                lambda network, x: counts * function(network, x),
+                function,
                 x,
                 self.plan,
                 group_size=padded_group(group_size),
+                counts=counts,
                 weights=self._weights_on(x.device),
             )
             return np.stack([norms[rows].sum(0).cpu().numpy() for rows in rows_of_layers], axis=1)

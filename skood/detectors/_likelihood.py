@@ -23,8 +23,8 @@ class Likelihood(ModelDetector):
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        Any generative model, or another density estimator with ``score_samples`` and ``score``, such
-        as `sklearn.mixture.GaussianMixture`; None is ``HVAE()``.
+        Any generative model, or another density estimator with ``score_samples`` and ``score``,
+        such as `sklearn.mixture.GaussianMixture`; None is ``HVAE()``.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=8

@@ -35,8 +35,8 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
 
     A subclass gives ``__init__`` with at least the parameters constrained below, the protocol of
     what it asks of its models, and ``_statistic(rows)``; see `CalibratedDetector` for the rest. If
-    it has several models, ``_model_parameters`` names the parameters that hold them, and ``models_``
-    has them fitted; ``model_`` is the one called ``model``.
+    it has several models, ``_model_parameters`` names the parameters that hold them, and
+    ``models_`` has them fitted; ``model_`` is the one called ``model``.
 
     Attributes
     ----------
@@ -166,8 +166,8 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             raise ValueError(
                 f"{type(self).__name__} asks its model for {', '.join(missing)}, which "
                 f"{type(model).__name__} lacks. Use a generative model of skood, such as "
-                f"{type(self._nested_default('model')).__name__}; where X is transformed first, put "
-                "the detector at the end of the Pipeline and not the Pipeline into the detector."
+                f"{type(self._nested_default('model')).__name__}; where X is transformed first, "
+                "put the detector at the end of the Pipeline and not the Pipeline into the detector."
             )
 
     def _count_calibration_rows(self, n: int, models: dict[str, Any]) -> int:

@@ -45,9 +45,12 @@ class Call:
 
 
 @torch.enable_grad()
-def record(whole: nn.Module, x: Tensor, paths: set[str]) -> dict[str, list[Call]]:
+def record(
+    whole: nn.Module, x: Tensor, paths: set[str], counts: Tensor | None = None
+) -> dict[str, list[Call]]:
     """Run the whole once, forward and backward, and keep the calls of some modules.
 
+    What is differentiated is the sum over rows, each as often as ``counts`` says, if given.
     The modules must be the caller's alone, since there are hooks on them meanwhile.
     """
     calls: dict[str, list[Call]] = {path: [] for path in paths}
@@ -64,7 +67,8 @@ def record(whole: nn.Module, x: Tensor, paths: set[str]) -> dict[str, list[Call]
         for path in paths
     ]
     try:
-        total = whole(x).sum()
+        of_rows = whole(x)
+        total = (of_rows if counts is None else of_rows * counts).sum()
     finally:
         for handle in handles:
             handle.remove()

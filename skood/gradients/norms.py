@@ -99,6 +99,7 @@ def squared_norms(
     plan: GradientPlan,
     *,
     group_size: int = 1,
+    counts: Tensor | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Squared norm of the gradient of ``target``, summed over each group of rows.
@@ -114,6 +115,8 @@ def squared_norms(
     plan : GradientPlan
     group_size : int
         Divides n; consecutive rows are a group.
+    counts : Tensor of shape (n,), optional
+        How often each row counts in the sum over its group; 0 for rows that fill it up.
     weights : mapping from name to Tensor of the parameter's shape, optional
         Each squared partial derivative is multiplied by its weight, float64.
 
@@ -123,7 +126,7 @@ def squared_norms(
         In the order of the plan.
     """
     whole = _Whole(private_copy(network), target)
-    norms = _norms_by_name(whole, _trackable(x), plan, group_size, weights)
+    norms = _norms_by_name(whole, _trackable(x), plan, group_size, counts, weights)
     return torch.stack([norms[name] for name in plan])
 
 
@@ -192,11 +195,12 @@ def _norms_by_name(
     x: Tensor,
     plan: GradientPlan,
     group_size: int = 1,
+    counts: Tensor | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     n_groups = len(x) // group_size
     norms: dict[str, Tensor] = {}
-    for name, groups, gradients in _gradients(whole, x, plan, group_size):
+    for name, groups, gradients in _gradients(whole, x, plan, group_size, counts):
         if name not in norms:
             norms[name] = torch.zeros(n_groups, dtype=torch.float64, device=x.device)
         norms[name][groups] = gradients.squared_norms(weights[name] if weights else None)
@@ -204,13 +208,17 @@ def _norms_by_name(
 
 
 def _gradients(
-    whole: nn.Module, x: Tensor, plan: GradientPlan, group_size: int
+    whole: nn.Module,
+    x: Tensor,
+    plan: GradientPlan,
+    group_size: int,
+    counts: Tensor | None = None,
 ) -> Iterator[tuple[str, slice, Gradients]]:
     """Name, groups and gradients, a piece at a time."""
     by_module: dict[tuple[str, str], list[str]] = {}
     for name, way in plan.items():
         by_module.setdefault(way, []).append(name)
-    calls = record(whole, x, {module for module, _ in by_module})
+    calls = record(whole, x, {module for module, _ in by_module}, counts)
     n_groups = len(x) // group_size
     for (path, how), names in by_module.items():
         module = whole.get_submodule(path)
