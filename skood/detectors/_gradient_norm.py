@@ -34,9 +34,12 @@ class GradientNorm(ModelDetector):
     """Out-of-distribution detection by how much a row would change each layer of the model.
 
     The gradient of a row's log-likelihood with respect to the weights says what the model would
-    learn from the row. For normal rows it has learned that already. The squared norms of the
-    gradient, layer by layer, are compared with those of normal rows that it has not seen. A model
-    that is hardly trained is often enough: see ``Trainer(snapshot_epochs=...)``.
+    learn from the row. Its squared norms, layer by layer, are compared with those of normal rows
+    that the model has not seen: a row is OOD if they are large, or in an unusual proportion. This
+    works for any generative model, flows included, and often for one that is hardly trained (see
+    ``Trainer(snapshot_epochs=...)``), and best for groups of rows from one source. It fails where
+    images are changed in ways that the model is nearly indifferent to, such as turned ones, and a
+    score costs a forward and a backward pass.
 
     Parameters
     ----------
@@ -47,8 +50,8 @@ class GradientNorm(ModelDetector):
         How the logarithms of the norms become one score. "mahalanobis" is their squared distance
         from the mean, correlations between layers taken out: norms in an unusual proportion.
         "one-sided" are the tests whether each norm is too large, together as Fisher did. "max" is
-        the rarer of these two among normal rows. "gaussian" is the distance from the mean on either
-        side, each layer on its own (eq. 12).
+        the one of these two with the smaller tail probability among normal rows. "gaussian" is the
+        distance from the mean on either side, each layer on its own (eq. 12).
     group_size : int, default=1
         Rows from one source that are judged together by `group_ood_score` and `group_p_values`:
         the gradient is that of the sum of their log-likelihoods. Rows can always be scored.
@@ -105,7 +108,7 @@ class GradientNorm(ModelDetector):
     counts all directions alike, and simple images can be less variable than normal ones in most of
     them. "one-sided" looks along the direction in which all norms grow, and is what eqs. 1 to 3 ask
     for: a row is abnormal if it would change the weights *much*. It misses rows with small
-    gradients, which strange images can have too. So the default takes both.
+    gradients, which OOD images can have too. So the default takes both.
 
     A flow that has learned its data well has also learned how wide the noise is that is added to
     pixels, and the gradient of log p(x + noise) is then mostly one of the noise. The gradient of

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import Memory
 from numpy.typing import ArrayLike, NDArray
+from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -32,9 +33,13 @@ __all__ = ["HierarchicalLLR"]
 class HierarchicalLLR(ModelDetector):
     """Out-of-distribution detection by the likelihood ratio between a model's layers.
 
-    A hierarchical model rebuilds strange inputs well from its lowest layers, which know edges and
-    strokes, but badly from its top layers, which know what normal things look like. The ratio
-    compares the two: it is large where the top layers do not explain what the bottom ones saw.
+    A hierarchical model reconstructs OOD images well from its lowest latent layers, which encode
+    edges and strokes, but badly from its top layers, which encode what normal images look like.
+    The likelihood ratio compares the two, so it sees images of other *content* that the likelihood
+    itself takes for normal. It fails where the top layers carry no information (posterior
+    collapse, see `CollapseWarning`), and on images with nothing in them, such as black ones, which
+    both reconstruct well. For tables, `Likelihood` with a flow is the better choice. Larger ``k``
+    leaves out more detail; ``"max"`` needs no choice of it.
 
     Parameters
     ----------
@@ -142,7 +147,8 @@ class HierarchicalLLR(ModelDetector):
     _model_protocol = LatentModel
 
     def _check_model(self, model: Any) -> None:
-        if isinstance(model, DensityModel) and not hasattr(model, "count_layers"):
+        has_layers = hasattr(model, "count_layers") or isinstance(model, Pipeline)
+        if isinstance(model, DensityModel) and not has_layers:
             self._check_layers(type(model).__name__, 0)
         super()._check_model(model)
 
@@ -191,6 +197,10 @@ class HierarchicalLLR(ModelDetector):
             return False
         spec = getattr(self.model_, "rows_", None)
         return len(self.input_shape_) == 1 if spec is None else spec.kind == "real"
+
+    @property
+    def _fewest_calibration_rows(self) -> int:
+        return 2  # whether one is a reference is known once the model is
 
     def _fit_reference(self, rows: Rows) -> None:
         bounds, nll = self._bounds(rows)

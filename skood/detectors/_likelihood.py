@@ -20,6 +20,10 @@ __all__ = ["Likelihood"]
 class Likelihood(ModelDetector):
     """Out-of-distribution detection by the negative log-likelihood: the baseline.
 
+    A row is OOD if the model finds it improbable. On tables of real numbers, where unusual rows lie
+    far out, that is a good detector, with a flow such as ``MAF``. On images it fails: simple ones
+    are *more* likely than normal ones, whatever they show.
+
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None

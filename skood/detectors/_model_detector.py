@@ -167,7 +167,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
                 f"{type(self).__name__} asks its model for {', '.join(missing)}, which "
                 f"{type(model).__name__} lacks. Use a generative model of skood, such as "
                 f"{type(self._nested_default('model')).__name__}; where X is transformed first, "
-                "put the detector at the end of the Pipeline and not the Pipeline into the detector."
+                "put the detector at the end of the Pipeline, not the Pipeline into the detector."
             )
 
     def _count_calibration_rows(self, n: int, models: dict[str, Any]) -> int:

@@ -14,9 +14,10 @@ __all__ = ["Typicality"]
 class Typicality(Likelihood):
     """Out-of-distribution detection by the distance of the likelihood from its typical value.
 
-    A row may be abnormal because it is too likely as well as because it is not likely enough. The
-    test is most useful for groups of rows from one source: see `group_ood_score` and
-    `group_p_values`.
+    A row may be abnormal because it is too likely as well as because it is not likely enough, so
+    the test sees images that are too simple, which `Likelihood` calls normal. It fails for single
+    rows whose likelihood happens to be ordinary, and is at its best with groups of rows from one
+    source: see `group_ood_score` and `group_p_values`.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ class ReconstructionDisplay:
                 f"n_samples must be an integer of at least 0; got {n_samples!r}. Use 0 for "
                 "reconstructions."
             )
-        images = check_rows(model, X, reset=False)
+        images = np.asarray(check_rows(model, X, reset=False))
         rows = {"input": images[None], **_generated(model, images, k, n_samples, random_state)}
         vmin, vmax = _value_range(model.data_kind_, images)
         pictures = {label: _channels_last(row) for label, row in rows.items()}
