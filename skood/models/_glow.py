@@ -26,7 +26,9 @@ __all__ = ["Glow"]
 class Glow(BaseFlow):
     """Normalising flow of normalisation, 1x1 convolutions and affine couplings.
 
-    Its log-likelihood is exact, up to the dequantisation of pixels.
+    Its log-likelihood is exact, up to the dequantisation of pixels, and its samples are as fast.
+    On images the likelihood is fooled by simple ones, the convolutional flow's altogether; it is
+    the default model of `GradientNorm`, which is not.
 
     Parameters
     ----------

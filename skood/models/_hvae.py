@@ -48,6 +48,11 @@ class NormalisedBottomUpNetwork(InitialisedFromData, BottomUpNetwork):
 class HVAE(BaseHierarchicalVAE):
     """Hierarchical variational autoencoder with bottom-up inference and skip connections.
 
+    Several layers of latent variables, of which the lowest encode detail and the top ones content:
+    what `HierarchicalLLR` needs. It is the default for images, fast enough to train on a CPU. Its
+    likelihood alone misses simple images; with little training data, or an objective without free
+    bits, its top layers may collapse and carry no information.
+
     Parameters
     ----------
     latent_dims : tuple of int or "auto", default="auto"

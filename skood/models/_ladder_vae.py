@@ -67,6 +67,10 @@ class NormalisedLadderNetwork(InitialisedFromData, LadderNetwork):
 class LadderVAE(BaseHierarchicalVAE):
     """Ladder variational autoencoder: hierarchical, with top-down inference.
 
+    Inference goes up without sampling and then down the same way as generation, so that each layer
+    knows what the layers above have become. Bounds are a little tighter than those of `HVAE`, and
+    likelihood ratios much the same; with `InformativeELBO` its lowest layer collapses.
+
     Parameters
     ----------
     latent_dims, n_spatial_layers, network, width, likelihood, data_kind, objective, trainer, \

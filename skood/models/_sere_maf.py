@@ -50,6 +50,10 @@ class SelfReflectiveFlowNetwork(SelfReflectiveLatents):
 class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
     """Self-reflective masked autoregressive flow: latent layers of which a flow makes x.
 
+    A flow whose base and transforms depend on latent layers, for densities with several modes. Of
+    images it is slow to train and to score, and it can do without its latents, which free bits
+    must prevent.
+
     Parameters
     ----------
     latent_dims : tuple of int or "auto", default="auto"
