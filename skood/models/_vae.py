@@ -23,8 +23,9 @@ __all__ = ["VAE"]
 class VAE(LatentVariablesMixin, BaseGenerativeModel):
     """Variational autoencoder with one latent layer: the baseline.
 
-    It has a likelihood but no hierarchy, so it serves `Likelihood`, `Typicality` and `GradientNorm`,
-    and not `HierarchicalLLR`. Its likelihood is fooled by simple images as that of the others is.
+    It has a likelihood but no hierarchy, so it serves `Likelihood`, `Typicality` and
+    `GradientNorm`, and not `HierarchicalLLR`. Its likelihood is fooled by simple images, as that
+    of the others is.
 
     Parameters
     ----------
