@@ -181,7 +181,10 @@ class DensityModel(Protocol):
 
 @runtime_checkable
 class LatentModel(Protocol):
-    """What detectors use of a `DensityModel` with latent layers."""
+    """What detectors use of a `DensityModel` with latent layers.
+
+    After `fit` it also has ``n_layers_``, how many there are.
+    """
 
     def fit(self, X: Any) -> Any:
         """As in `DensityModel`."""

@@ -1,7 +1,5 @@
 """A model that needs no training, whose every number can be computed by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
@@ -21,14 +19,14 @@ class ColumnModel(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        self.trained_on_, self.interrupted_ = X[:, 0].copy(), False
-        self.network_ = SimpleNamespace(n_layers=self.count_layers(X))
+        self.trained_on_ = X[:, 0].copy()
+        self.n_layers_ = self.count_layers(X)
         return self
 
     def count_layers(self, X):
         return 3
 
-    def bounds(self, X, *, n_importance_samples=1, prior_mean=True, prior_layers=None):
+    def bounds(self, X, *, n_importance_samples=1, below="mean", prior_layers=None):
         prior_layers = [(), (1,), (1, 2)] if prior_layers is None else prior_layers
         costs = [[sum(10.0 if layer == 3 else 1.0 for layer in layers)] for layers in prior_layers]
         return X[:, 0] - costs * X[:, 1], np.add(costs, 1.0) ** 2 + X[:, 1] ** 2
@@ -75,7 +73,7 @@ def rows_given_to(monkeypatch):
         seen, method = [], getattr(kind, name)
 
         def spy(self, X, **options):
-            seen.append(X[:, 0])
+            seen.append(np.asarray(X)[:, 0])
             return method(self, X, **options)
 
         monkeypatch.setattr(kind, name, spy)
@@ -89,9 +87,9 @@ def trainings(monkeypatch):
     """A list that gets the rows of each training of a network."""
     done, train = [], skood.models._base.train
 
-    def spy(network, objective, X, **options):
-        done.append(X)
-        return train(network, objective, X, **options)
+    def spy(network, objective, rows, spec, **options):
+        done.append(rows)
+        return train(network, objective, rows, spec, **options)
 
     monkeypatch.setattr(skood.models._base, "train", spy)
     return done

@@ -59,8 +59,11 @@ def test_a_frozen_model_of_one_layer_is_sent_to_likelihood(images):
 
 
 def test_something_that_is_no_model_is_named():
-    with pytest.raises(InvalidParameterError, match="The 'model' parameter of Likelihood"):
+    message = "Likelihood asks its model for score, score_samples, which StandardScaler lacks"
+    with pytest.raises(ValueError, match=message):
         Likelihood(StandardScaler()).fit(numbered(40))
+    with pytest.raises(InvalidParameterError, match="The 'model' parameter of Likelihood"):
+        Likelihood("HVAE").fit(numbered(40))
 
 
 @pytest.mark.parametrize(
@@ -87,10 +90,12 @@ def test_one_row_is_too_few_to_fit(detector, column_model):
 
 
 def test_the_fewest_rows_are_enough_to_fit(detector, column_model):
-    needs_reference = bool(detector._reference_fraction)
     detector = clone(detector).set_params(model=column_model)
+    fewest = 2 if type(detector) is Likelihood else 3  # the others learn from a reference row
+    with pytest.raises(ValueError, match=f"needs at least {fewest} rows"):
+        detector.fit(numbered(fewest - 1))
     with pytest.warns(CalibrationWarning):
-        detector.fit(numbered(3 if needs_reference else 2))
+        detector.fit(numbered(fewest))
     assert np.isfinite(detector.score_samples(numbered(5))).all()
 
 

@@ -8,18 +8,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
 
 from skood import (
     BIVA,
     HVAE,
     GradientNorm,
     HierarchicalLLR,
-    InterruptedFitWarning,
     LadderVAE,
     Likelihood,
     SeReVAE,
-    Trainer,
     Typicality,
 )
 from skood.calibration import CalibrationWarning
@@ -105,7 +102,7 @@ def test_the_model_given_is_cloned_and_not_fitted(column_model):
 
 
 def test_no_model_stands_for_an_hvae(images, monkeypatch):
-    monkeypatch.setattr("skood.detectors._base.HVAE", lambda: small(HVAE))
+    monkeypatch.setattr("skood.detectors._model_detector.HVAE", lambda: small(HVAE))
     assert isinstance(Likelihood(random_state=0).fit(images).model_, HVAE)
 
 
@@ -132,12 +129,6 @@ def test_several_detectors_share_one_network(fitted_hvae, images):
 def test_an_unfitted_frozen_model_says_so(images):
     with pytest.raises(NotFittedError, match="HVAE"):
         Likelihood(FrozenEstimator(small(HVAE))).fit(images)
-
-
-def test_something_frozen_that_is_no_model_is_named(fitted_hvae, images):
-    pipeline = make_pipeline(StandardScaler(), fitted_hvae)
-    with pytest.raises(ValueError, match=r"holds a Pipeline.* Freeze the model itself"):
-        Likelihood(FrozenEstimator(pipeline)).fit(images)
 
 
 def test_a_frozen_model_of_other_images_names_both_shapes(fitted_hvae):
@@ -203,7 +194,7 @@ def test_a_search_over_the_model_needs_no_labels(model, images):
     search = GridSearchCV(detector, grid, cv=2).fit(images)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     best = search.best_estimator_
-    assert best.model_.network_.n_layers == len(search.best_params_["model__latent_dims"])
+    assert best.model_.n_layers_ == len(search.best_params_["model__latent_dims"])
     assert search.score(images) == best.model_.score(images)
 
 
@@ -240,38 +231,7 @@ def test_score_is_the_mean_log_likelihood(frozen_column_model):
     assert detector.score(numbered(11)) == 5.0
 
 
-# ------------------------------------------------------------------------------------------- Ctrl-C
-
-
-class CtrlC(Callback):
-    def on_batch_end(self, net, training=False, **kwargs):
-        if training and len(net.history) == 2:
-            raise KeyboardInterrupt
-
-
-def test_ctrl_c_leaves_a_fitted_detector(images):
-    model = small(HVAE, max_epochs=50, trainer=Trainer(callbacks=(CtrlC(),)))
-    detector = Likelihood(model, random_state=0)
-    with pytest.warns(InterruptedFitWarning, match="interrupted in epoch 2 of 50"):
-        detector.fit(images)
-    assert detector.model_.n_iter_ == 1
-    assert set(detector.predict(images)) <= {-1, 1}
-
-
-class InterruptInEpoch2(Callback):
-    """Not inside the test: the cache pickles it."""
-
-    def on_batch_end(self, net, **kwargs):
-        if len(net.history) == 2:
-            raise KeyboardInterrupt
-
-
-def test_an_interrupted_training_is_not_kept_in_the_cache(tmp_path):
-    model = small(HVAE, trainer=Trainer(callbacks=(InterruptInEpoch2(),)), random_state=0)
-    detector = Likelihood(model, memory=str(tmp_path), random_state=0)
-    for _ in range(2):
-        with pytest.warns(InterruptedFitWarning):
-            detector.fit(easy_images(100))
+# -------------------------------------------------------------- Ctrl-C; see also test_interrupts.py
 
 
 def test_ctrl_c_while_the_threshold_is_being_set_keeps_the_trained_model(monkeypatch):

@@ -53,15 +53,14 @@ def test_max_refers_to_half_of_the_rows_kept_out_of_training(frozen_column_model
     np.testing.assert_array_equal(second, 2 * first)
 
 
-def test_other_values_of_k_need_no_reference(frozen_column_model):
-    X = np.random.default_rng(0).normal(size=(100, 2))
-    detector = detect(frozen_column_model, X, "ada")
+def test_other_values_of_k_need_no_reference_for_images(fitted_hvae, images):
+    detector = detect(fitted_hvae, images, "ada")
     assert not hasattr(detector, "reference_ratios_")
-    assert len(detector.calibration_scores_) == 100
+    assert len(detector.calibration_scores_) == len(images)
 
 
 def test_a_refit_with_another_k_scores_with_it(frozen_column_model):
-    X = np.random.default_rng(0).normal(size=(100, 2))
+    X = np.column_stack([np.zeros(100), np.random.default_rng(0).normal(size=100)])
     detector = detect(frozen_column_model, X, "max").set_params(k=1).fit(X)
     np.testing.assert_allclose(detector.ood_score(X), X[:, 1], atol=1e-12)
 
@@ -76,7 +75,7 @@ def test_samples_of_the_prior_score_otherwise_than_its_mean(k, fitted_hvae, imag
 
 
 def test_samples_of_the_prior_are_those_of_the_model(fitted_hvae, images):
-    bounds, _ = fitted_hvae.bounds(images, n_importance_samples=2, prior_mean=False)
+    bounds, _ = fitted_hvae.bounds(images, n_importance_samples=2, below="sample")
     scores = detect(fitted_hvae, images, 1, below="sample").ood_score(images)
     np.testing.assert_array_equal(scores, bounds[0] - bounds[1])
 
@@ -104,7 +103,7 @@ def test_a_number_of_layers_computes_the_two_bounds_that_it_needs(frozen_column_
 
     monkeypatch.setattr(type(frozen_column_model), "bounds", spy)
     detect(frozen_column_model, np.random.default_rng(0).normal(size=(40, 2)), 2)
-    assert asked == [[set(), {1, 2}]]
+    assert asked == [[set(), {1, 2}]] * 2  # of the reference and of the calibration rows
 
 
 def test_another_k_after_fit_is_refused_instead_of_scored_against_the_old_threshold():
@@ -137,7 +136,7 @@ def test_the_ratio_between_two_layers_starts_from_the_bound_below_l(k, l, fitted
 
 
 def test_the_layers_from_l_on_and_those_up_to_k_come_from_the_prior(frozen_column_model):
-    X = np.random.default_rng(0).normal(size=(100, 2))
+    X = np.column_stack([np.zeros(100), np.random.default_rng(0).normal(size=100)])
     detector = detect(frozen_column_model, X, 1, l=2)  # layers 2 and 3 cost 11, layer 1 costs 1
     np.testing.assert_allclose(detector.ood_score(X), -10 * X[:, 1], atol=1e-12)
 
