@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from skood.nn.bijections.base import Bijection
-from skood.nn.layers import Linear
+from skood.nn.layers import Linear, product_with_columns
 
 __all__ = ["Autoregressive", "MaskedLinear", "alternating_order"]
 
@@ -46,7 +46,7 @@ class MaskedLinear(Linear):
     def some(self, x: Tensor, outputs: Tensor | slice) -> Tensor:
         """Some of the outputs alone."""
         weight = self.weight[outputs] * self.mask[outputs]
-        return (weight @ x.mT).mT + self.bias[outputs]  # rows along the last axis, as in `Linear`
+        return product_with_columns(weight, x.mT).mT + self.bias[outputs]
 
 
 def alternating_order(n_values: int, index: int) -> Tensor:

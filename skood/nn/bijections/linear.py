@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skood.nn.bijections.base import Bijection
+from skood.nn.layers import product_with_columns
 
 __all__ = ["InvertibleConvolution"]
 
@@ -33,9 +34,11 @@ class InvertibleConvolution(Bijection):
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         lower, upper = self.factors()
-        # The rows lie along the last axis: see `skood.nn.layers.Linear`. One factor at a time, so
-        # that this holds for the gradients with respect to them as well.
-        columns = self.permutation @ (lower @ (upper @ x.transpose(0, 1).flatten(1)))
+        # One factor at a time, so that the gradients with respect to them are as independent of
+        # other rows and of threads.
+        columns = x.transpose(0, 1).flatten(1)
+        for factor in (upper, lower, self.permutation):
+            columns = product_with_columns(factor, columns)
         log_det = self.log_diagonal.sum() * x[0, 0].numel()
         return self._rows(columns, x), log_det.expand(len(x))
 
