@@ -27,7 +27,12 @@ from skood.models._nested import NestedDefaults
 __all__ = ["ModelDetector"]
 
 # What a trained network does not depend on.
-_NOT_TRAINING = {"device": "cpu", "verbose": 0, "trainer__callbacks": ()}
+_NOT_TRAINING = {
+    "device": "cpu",
+    "verbose": 0,
+    "trainer__callbacks": (),
+    "trainer__on_interrupt": "raise",
+}
 
 
 class ModelDetector(NestedDefaults, CalibratedDetector):
@@ -102,6 +107,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         except Exception:
             # A trained model is worth keeping, unless there is a whole detector already.
             if "models_" in vars(fitted) and not self.__sklearn_is_fitted__():
+                vars(fitted).pop("calibration_scores_", None)
                 self._take_over(fitted)
             raise
         self._take_over(fitted)
@@ -202,9 +208,16 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     def _check_layers(self, name: str, n_layers: int) -> None:
         """Raise ValueError if the model called ``name`` has the wrong number of latent layers."""
 
-    def _of_model(self, rows: Rows) -> Any:
-        """Rows as ``model_`` takes them: skood's own models do not check them again."""
-        return rows if isinstance(self.model_, BaseGenerativeModel) else rows.as_given()
+    def _of_model(self, rows: Rows, name: str = "model") -> Any:
+        """Rows as one of the models takes them: skood's own do not check them again."""
+        model = self.models_[name]
+        if isinstance(model, BaseGenerativeModel):
+            return rows
+        # A model that was frozen may have been fitted on an array.
+        knows_no_names = hasattr(model, "n_features_in_") and not hasattr(
+            model, "feature_names_in_"
+        )
+        return np.asarray(rows) if knows_no_names else rows.as_given()
 
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.
@@ -230,14 +243,17 @@ def _trained(model: Any, rows: Rows, memory: Memory) -> Any:
         found = _loaded(train, _key(model), model, given)
     except _Interrupted:
         return model
-    same = {name: value for name, value in model.get_params().items() if name in _NOT_TRAINING}
-    return found.set_params(**same)
+    return found.set_params(**model.get_params(deep=False))
 
 
 def _key(model: Any) -> Any:
     """The model with all that training does not depend on set to the same."""
-    names = _NOT_TRAINING.keys() & model.get_params().keys()
-    return clone(model).set_params(**{name: _NOT_TRAINING[name] for name in names})
+    key = clone(model)
+    names = set(key.get_params())
+    if isinstance(key, BaseGenerativeModel):
+        names |= _NOT_TRAINING.keys()  # of a default trainer, too
+    same = {name: value for name, value in _NOT_TRAINING.items() if name in names}
+    return key.set_params(**same)
 
 
 def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:

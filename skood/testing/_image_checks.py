@@ -120,7 +120,8 @@ def check_scoring_leaves_the_estimator_as_it_was(estimator: BaseEstimator, X: ND
     fitted, _ = reference(estimator, X)
     before, content = dict(vars(fitted)), joblib.hash(vars(fitted))
     row_results(fitted, X)
-    fitted.score(X)
+    if hasattr(fitted, "score"):
+        fitted.score(X)
     assert vars(fitted).keys() == before.keys()
     assert all(value is before[name] for name, value in vars(fitted).items())
     assert joblib.hash(vars(fitted)) == content

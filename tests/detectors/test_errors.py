@@ -8,9 +8,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skood import HVAE, HierarchicalLLR, Likelihood
+from skood import HVAE, HierarchicalLLR, Likelihood, TrainingError
 from skood.calibration import CalibrationWarning
-from skood.testing import easy_images, small
+from skood.testing import all_detectors, easy_images, small
 
 # Networks here are trained for two epochs: no layer has learned anything yet.
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -116,6 +116,48 @@ def test_the_offset_before_fit_is_an_attribute_error():
     with pytest.raises(AttributeError, match="this Likelihood is not fitted yet"):
         Likelihood().offset_  # noqa: B018
     assert not hasattr(Likelihood(), "offset_")
+
+
+def explode(*args, **kwargs):
+    raise TrainingError("The loss is nan")
+
+
+@pytest.mark.parametrize("kind", all_detectors())
+@pytest.mark.parametrize(
+    "failure, method",
+    [
+        ("data", None),
+        ("scale of the data", None),
+        ("training", "skood.models._base.train"),
+        ("calibration", "skood.detectors._calibrated.CalibratedDetector._calibrate"),
+        ("threshold", "skood.detectors._calibrated.threshold"),
+        ("scores", "skood.models.HVAE.map_network"),
+    ],
+)
+def test_a_detector_scores_the_same_after_a_refit_that_fails(
+    failure, method, kind, images, monkeypatch
+):
+    detector = small(kind, calibration_fraction=0.5, random_state=0).fit(images)
+    before, expected = dict(vars(detector)), detector.score_samples(images)
+    labels = detector.predict(images)
+    bad = {"data": np.full((30, 5), np.nan), "scale of the data": np.full((30, 5), 1e200)}
+    with monkeypatch.context() as patched, pytest.raises((ValueError, TrainingError)):
+        if method is not None:
+            patched.setattr(method, explode)
+        detector.fit(bad.get(failure, images[:60]))
+    assert vars(detector) == before
+    np.testing.assert_array_equal(detector.score_samples(images), expected)
+    np.testing.assert_array_equal(detector.predict(images), labels)
+
+
+def test_a_model_that_was_trained_before_the_first_calibration_failed_is_kept(images, monkeypatch):
+    detector = small(Likelihood, random_state=0)
+    with monkeypatch.context() as patched, pytest.raises(TrainingError):
+        patched.setattr("skood.detectors._calibrated.threshold", explode)
+        detector.fit(images)
+    assert np.isfinite(detector.model_.score_samples(images)).all()
+    with pytest.raises(NotFittedError):
+        detector.predict(images)
 
 
 @pytest.mark.parametrize("failure", ["data", "parameter", "training"])

@@ -1,0 +1,64 @@
+"""Rows are validated once at the public door, however many parts look at them."""
+
+import numpy as np
+import pytest
+from sklearn.frozen import FrozenEstimator
+
+import skood.core.rows
+from skood import HVAE, Glow, HierarchicalLLR
+from skood.testing import all_detectors, easy_images, small
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skood.CollapseWarning"),
+    pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning"),
+]
+INPUTS = {"images": easy_images(120), "table": np.random.default_rng(0).normal(size=(120, 4))}
+DETECTORS = [small(kind) for kind in all_detectors()]
+DETECTORS += [small(HierarchicalLLR, k=1, l=2), small(all_detectors()[0], model=small(Glow))]
+
+
+@pytest.fixture
+def validations(monkeypatch):
+    """A list that gets the rows of each validation."""
+    seen, validate_data = [], skood.core.rows.validate_data
+
+    def spy(estimator, X, **options):
+        seen.append(len(X))
+        return validate_data(estimator, X, **options)
+
+    monkeypatch.setattr(skood.core.rows, "validate_data", spy)
+    return seen
+
+
+def ids(detector):
+    return f"{type(detector).__name__}-{type(detector.model).__name__}"
+
+
+@pytest.mark.parametrize("X", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("detector", DETECTORS, ids=ids)
+def test_a_fit_and_each_score_validate_once(detector, X, validations):
+    detector.set_params(random_state=0).fit(X)
+    assert validations == [120]
+    methods = ["ood_score", "score_samples", "decision_function", "predict", "p_values", "score"]
+    for name in [*methods, "score_layers", "squared_norms"]:
+        if hasattr(detector, name):
+            validations.clear()
+            getattr(detector, name)(X[:50])
+            assert validations == [50], name
+
+
+@pytest.mark.parametrize("method", ["group_ood_score", "group_p_values"])
+@pytest.mark.parametrize("detector", DETECTORS, ids=ids)
+def test_groups_are_validated_once(detector, method, validations):
+    detector.set_params(random_state=0).fit(INPUTS["table"])
+    validations.clear()
+    getattr(detector, method)(INPUTS["table"][:50], 1)
+    assert validations == [50]
+
+
+@pytest.mark.parametrize("detector", DETECTORS[:4], ids=ids)
+def test_a_fit_around_a_frozen_model_validates_once(detector, validations):
+    model = small(HVAE, random_state=0).fit(INPUTS["images"])
+    validations.clear()
+    type(detector)(FrozenEstimator(model), random_state=0).fit(INPUTS["images"])
+    assert validations == [120]
