@@ -6,11 +6,15 @@ import inspect
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 import skood.detectors
 import skood.models
+from skood.core.row_spec import RowSpec
+from skood.core.rows import check_rows
 from skood.testing._image_checks import image_checks
 from skood.training.trainer import Trainer
 
@@ -21,7 +25,27 @@ __all__ = [
     "image_checks",
     "image_layouts",
     "small",
+    "spec_of",
+    "tensor_of",
 ]
+
+
+def spec_of(X: ArrayLike) -> RowSpec:
+    """What a model's ``_build_network`` gets for training rows X: to build a network by hand.
+
+    Examples
+    --------
+    >>> from skood.testing import easy_images, spec_of
+    >>> spec_of(easy_images(10)).kind
+    'bytes'
+    """
+    return RowSpec.of(check_rows(BaseEstimator(), X, reset=True))
+
+
+def tensor_of(X: ArrayLike) -> Tensor:
+    """Rows X as the network of a model that was fitted on them takes them, on the CPU."""
+    rows = check_rows(BaseEstimator(), X, reset=True)
+    return RowSpec.of(rows).to_tensor(np.asarray(rows), torch.device("cpu"))
 
 
 def all_models() -> list[type[BaseEstimator]]:

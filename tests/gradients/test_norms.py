@@ -10,10 +10,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import register_parametrization
 
 from skood import HVAE
-from skood.core.batches import to_tensor
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
-from skood.core.validation import data_kind
 from skood.gradients import norms as engine
 from skood.gradients.norms import (
     numbers_per_row,
@@ -25,7 +23,7 @@ from skood.models._glow import Glow
 from skood.models._maf import MAF
 from skood.nn.bijections.autoregressive import MaskedLinear
 from skood.nn.layers import Linear, WeightNorm
-from skood.testing import easy_images
+from skood.testing import easy_images, spec_of, tensor_of
 
 N = 6
 IMAGES = easy_images(N)
@@ -43,7 +41,7 @@ MODELS = {
 
 
 def log_weight(network, x):
-    return network.terms(x, Noise(0, shared=True).sample(0)).log_weight
+    return network.terms(x, Noise(0, shared=True).fork(0)).log_weight
 
 
 def case(network, x, target):
@@ -88,8 +86,8 @@ def assert_same(found, expected, tolerance=1e-8):
 def model(request):
     estimator, X = MODELS[request.param]
     with explicit_construction(0):
-        network = estimator._build_network(X, data_kind(X))
-    return case(network, to_tensor(X, torch.device("cpu")).double(), log_weight)
+        network = estimator._build_network(spec_of(X))
+    return case(network, tensor_of(X).double(), log_weight)
 
 
 def test_the_norms_are_those_of_each_row_alone(model):

@@ -9,10 +9,8 @@ import torch
 from torch import nn
 
 from skood import HVAE, Glow
-from skood.core.batches import to_tensor
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
-from skood.core.validation import data_kind
 from skood.gradients.norms import (
     numbers_per_row,
     plan_gradients,
@@ -20,6 +18,7 @@ from skood.gradients.norms import (
     squared_norms,
 )
 from skood.gradients.private import private_copy
+from skood.testing import spec_of, tensor_of
 
 N_THREADS = 8
 IMAGES = np.random.default_rng(3).integers(0, 256, (2 * N_THREADS, 8, 8), dtype=np.uint8)
@@ -32,13 +31,13 @@ MODELS = {
 
 
 def log_weight(network, x):
-    return network.terms(x, Noise(0, shared=True).sample(0)).log_weight
+    return network.terms(x, Noise(0, shared=True).fork(0)).log_weight
 
 
 @pytest.fixture(params=MODELS)
 def network(request):
     with explicit_construction(0):
-        built = MODELS[request.param]._build_network(IMAGES, data_kind(IMAGES))
+        built = MODELS[request.param]._build_network(spec_of(IMAGES))
         with torch.no_grad():
             for p in built.parameters():
                 p.add_(0.02 * torch.randn_like(p))
@@ -56,7 +55,7 @@ def switching():
 
 @pytest.mark.usefixtures("switching")
 def test_threads_that_share_a_network_get_the_results_of_one(network):
-    x = to_tensor(IMAGES, torch.device("cpu"))
+    x = tensor_of(IMAGES)
     plan = plan_gradients(network, log_weight, x[:4])
 
     def evaluate(pair):
@@ -73,7 +72,7 @@ def test_threads_that_share_a_network_get_the_results_of_one(network):
 
 @pytest.mark.usefixtures("switching")
 def test_threads_that_plan_with_one_network_get_the_plan_of_one(network):
-    x = to_tensor(IMAGES, torch.device("cpu"))[:3]
+    x = tensor_of(IMAGES)[:3]
     expected = plan_gradients(network, log_weight, x)
     with ThreadPoolExecutor(N_THREADS) as pool:
         plans = pool.map(lambda x: plan_gradients(network, log_weight, x), N_THREADS * [x])
@@ -90,9 +89,9 @@ def everything(network, x):
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_the_gradient_mode_of_the_caller_changes_nothing(network, mode):
-    expected = everything(network, to_tensor(IMAGES, torch.device("cpu")))
+    expected = everything(network, tensor_of(IMAGES))
     with mode():
-        found = everything(network, to_tensor(IMAGES, torch.device("cpu")) + 0)
+        found = everything(network, tensor_of(IMAGES) + 0)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 

@@ -12,10 +12,8 @@ from torch import nn
 from torch.distributions import Normal
 
 from skood import SeReMAF, SeReVAE, Trainer
-from skood.core.batches import to_tensor
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
-from skood.core.validation import data_kind
 from skood.models._biva import BidirectionalNetwork
 from skood.models._hvae import BottomUpNetwork
 from skood.models._ladder_vae import LadderNetwork
@@ -23,6 +21,7 @@ from skood.models._sere_vae import SelfReflectiveNetwork
 from skood.nn.bijections.rank_one import RankOneAffine, RankOneParameters
 from skood.nn.likelihoods import Gaussian
 from skood.nn.plans import plan_network
+from skood.testing import spec_of, tensor_of
 
 
 def _make(model_class, latent_dims=(3, 2, 2), **options):
@@ -39,8 +38,8 @@ def _build(model_class, X, latent_dims=(3, 2, 2), **options):
     width = 64 if model_class in (SeReVAE, SeReMAF) and options.get("network") == "resnet" else 8
     model = _make(model_class, latent_dims, **({"width": width} | options))
     with explicit_construction(0):
-        net = model._build_network(X, data_kind(X)).double()
-    x = to_tensor(X, torch.device("cpu")).double()
+        net = model._build_network(spec_of(X)).double()
+    x = tensor_of(X).double()
     if hasattr(net, "initialise_from_data"):
         with torch.no_grad():
             net.initialise_from_data(x, Noise(1))

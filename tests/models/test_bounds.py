@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from skood import HVAE
-from skood.core.batches import to_tensor
 from skood.core.noise import Noise
-from skood.testing import easy_images
+from skood.testing import easy_images, tensor_of
 
 TABLE = np.random.default_rng(0).normal(5, [1, 20, 0.1, 3], (300, 4))
 IMAGES = easy_images(120)
@@ -32,7 +31,7 @@ def of_images(make):
 def passes(model, X, sample, prior_layers=frozenset(), below="mean"):
     """The terms of one importance sample, straight from the network."""
     noise = Noise([model.seed_, 5], shared=True).sample(sample)
-    x = to_tensor(X, torch.device("cpu"))
+    x = tensor_of(X)
     with torch.no_grad():
         return model.network_.terms(x, noise, prior_layers, below)
 
@@ -87,8 +86,8 @@ def test_all_samples_and_bounds_see_the_same_binarised_image():
     class Watched(HVAE):
         """Notes what its likelihood observes."""
 
-        def _build_network(self, X, kind):
-            network = super()._build_network(X, kind)
+        def _build_network(self, rows):
+            network = super()._build_network(rows)
             observe = network.likelihood.observe
             network.likelihood.observe = lambda x, noise: seen.append(observe(x, noise)) or seen[-1]
             return network
@@ -101,8 +100,8 @@ def test_all_samples_and_bounds_see_the_same_binarised_image():
 
 
 def test_the_mean_of_the_prior_and_a_sample_of_it_differ_only_above_k_0(of_images):
-    of_mean, _ = of_images.bounds(IMAGES, prior_mean=True)
-    of_sample, _ = of_images.bounds(IMAGES, prior_mean=False)
+    of_mean, _ = of_images.bounds(IMAGES, below="mean")
+    of_sample, _ = of_images.bounds(IMAGES, below="sample")
     np.testing.assert_array_equal(of_mean[0], of_sample[0])
     assert (of_mean[1:] != of_sample[1:]).all()
 

@@ -86,7 +86,7 @@ def test_the_weight_of_the_prior_alone_is_the_likelihood_of_x(exact):
 def test_bounds_rise_to_the_log_likelihood_with_more_importance_samples(model, exact, prior_layers):
     gaps = np.empty((20, 2))  # all rows share their noise, so only several seeds give a mean
     for model.seed_, (i, s) in itertools.product(range(20), enumerate((1, 50))):
-        options = {"n_importance_samples": s, "prior_mean": False}
+        options = {"n_importance_samples": s, "below": "sample"}
         bounds, _ = model.bounds(exact.X, **options, prior_layers=[prior_layers])
         gaps[model.seed_, i] = (exact.log_px - bounds[0]).mean()
     once, many = gaps.mean(0)
@@ -95,8 +95,8 @@ def test_bounds_rise_to_the_log_likelihood_with_more_importance_samples(model, e
 
 
 def test_the_nll_counts_from_the_best_possible_reconstruction(model, exact):
-    _, nll = model.bounds(exact.X, prior_mean=True)
-    noise = Noise([0, 5], shared=True).sample(0)
+    _, nll = model.bounds(exact.X, below="mean")
+    noise = Noise([0, 5], shared=True).fork(0)
     terms = exact.network.terms(torch.tensor(exact.X), noise, {1})
     np.testing.assert_allclose(nll[1], exact.network.max_log_px - terms.log_px, rtol=1e-12)
     assert (nll > 0).all()

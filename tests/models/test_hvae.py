@@ -42,8 +42,8 @@ def test_a_collapsed_layer_is_named_in_a_warning(layer):
     class Collapsed(HVAE):
         """The posterior of a layer is the standard normal, and so is its prior."""
 
-        def _build_network(self, X, kind):
-            network = super()._build_network(X, kind)
+        def _build_network(self, rows):
+            network = super()._build_network(rows)
             for head in (network.inference.heads[layer - 1], *network.generative.heads):
                 for p in head.parameters():
                     nn.init.zeros_(p).requires_grad_(False)

@@ -8,13 +8,12 @@ import torch
 from scipy import integrate, stats
 
 from skood import ELBO, HierarchicalLLR, SeReMAF
-from skood.core.batches import to_tensor
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
-from skood.core.validation import data_kind
 from skood.nn.networks.conditional_flow import ResidualConditioner
 from skood.nn.networks.hierarchy import Draws
+from skood.testing import spec_of, tensor_of
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(60, 3))
@@ -32,11 +31,11 @@ def make(latent_dims=(3, 2, 2), **options):
 def build(X, latent_dims=(3, 2, 2)):
     """An untrained network in double precision."""
     with explicit_construction(0):
-        return make(latent_dims)._build_network(X, data_kind(X)).double().eval()
+        return make(latent_dims)._build_network(spec_of(X)).double().eval()
 
 
 def rows(X):
-    return to_tensor(X[:6], torch.device("cpu")).double()
+    return tensor_of(X[:6]).double()
 
 
 def curved(n, seed):

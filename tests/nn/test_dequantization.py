@@ -111,7 +111,7 @@ def test_in_scoring_equal_rows_get_equal_numbers_in_every_importance_sample():
     y, _ = pixels(255.0)(x, noise)
     assert (y == y[:1]).all() and len(y[0].unique()) == 4
     for s in range(3):
-        assert torch.equal(pixels(255.0)(x, noise.sample(s))[0], y)
+        assert torch.equal(pixels(255.0)(x, noise.fork(s))[0], y)
 
 
 def test_in_training_every_row_and_pass_gets_numbers_of_its_own():

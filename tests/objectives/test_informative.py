@@ -9,7 +9,7 @@ from skood import ELBO, HVAE, VAE, InformativeELBO
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
 from skood.core.terms import LayerTerms, Terms
-from skood.testing import easy_images
+from skood.testing import easy_images, spec_of
 
 IMAGES = easy_images(16)
 END = Progress(1, 1)
@@ -40,7 +40,7 @@ def loss(network, progress=END, seed=0, **options):
 def network_of(model_class):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return model_class(random_state=0)._build_network(IMAGES, "bytes").double()
+        return model_class(random_state=0)._build_network(spec_of(IMAGES)).double()
 
 
 @torch.no_grad()
