@@ -264,4 +264,5 @@ class GradientNorm(ModelDetector):
             Distance from the mean in standard deviations; positive where the gradient is larger
             than usual.
         """
-        return self.log_norms_[1].standardise(self._squared(self._checked(X), 1))
+        rows = self._checked(X)
+        return self.log_norms_[1].standardise(self._squared(rows, 1))

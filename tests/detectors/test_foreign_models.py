@@ -104,7 +104,7 @@ def test_a_model_that_lacks_something_is_refused_before_the_training(detector, m
 @pytest.mark.parametrize("detector", [HierarchicalLLR, GradientNorm])
 def test_a_pipeline_that_hides_the_layers_is_sent_to_the_outside(detector):
     pipeline = make_pipeline(StandardScaler(), small(HVAE))
-    with pytest.raises(ValueError, match="which Pipeline lacks.* at the end of the Pipeline"):
+    with pytest.raises(ValueError, match=r"which Pipeline lacks.* at the end of the Pipeline"):
         detector(pipeline, random_state=0).fit(TABLE)
 
 
