@@ -285,8 +285,7 @@ def _moments(
     """
     middle, half = low / 2 + high / 2, high / 2 - low / 2
     largest = np.maximum(np.abs(low), np.abs(high))
-    smallest = _CONSTANT.get(rows.array.dtype, 0.0) * largest
-    is_constant = half <= smallest
+    is_constant = half <= _rounding_of(rows, low, high)
     half = np.where(half > 0, half, 1.0)
     m, h = (v.reshape(units.broadcast) for v in (middle, half))
     sums, squares = np.zeros(units.n_units), np.zeros(units.n_units)
@@ -304,6 +303,12 @@ def _moments(
     # A column that never changes has no scale of its own; a tenth of its size then.
     constant = np.where(largest > 0, largest / 10, 1.0)
     return middle + half * mean, np.where(is_constant, constant, scale)
+
+
+def _rounding_of(rows: Rows, low: _Floats, high: _Floats) -> _Floats:
+    """Half the range of what would be a single value but for rounding errors."""
+    rounding: _Floats = _CONSTANT.get(rows.array.dtype, 0.0) * np.maximum(np.abs(low), np.abs(high))
+    return rounding
 
 
 def _check_finite_squares(ndim: int, low: _Floats, high: _Floats) -> None:
@@ -378,7 +383,8 @@ def _warn_of_invisible(
         return
     # Places of the image that vary, but on a far smaller scale than their channel.
     part = (high - low) / scale.reshape(units.broadcast)
-    invisible = (part > 1e-9) & (part < _INVISIBLE)
+    varies = (part > 1e-9) & (high / 2 - low / 2 > _rounding_of(rows, low, high))
+    invisible = varies & (part < _INVISIBLE)
     if invisible.mean() > 0.01:
         warnings.warn(
             f"{invisible.mean():.0%} of the values of an image vary by less than {_INVISIBLE} "
@@ -394,7 +400,8 @@ def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
     step = -(-len(rows) // _MOST_QUANTILE_ROWS)
     X = rows.take(slice(None, None, step))
     low, middle, high = np.percentile(X, [25, 50, 75], axis=0)
-    columns = np.flatnonzero((high > low) & (high - low < _SMALLEST_SPREAD * scale))
+    varies = high / 2 - low / 2 > _rounding_of(rows, low, high)
+    columns = np.flatnonzero(varies & (high - low < _SMALLEST_SPREAD * scale))
     if len(columns):
         i = columns[0]
         value = X[np.argmax(np.abs(X[:, i] - middle[i])), i]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skood.core.noise import Noise
+from skood.core.noise import Noise, Stream
 
 DRAWS = pytest.mark.parametrize("draw", ["normal", "uniform"])
 
@@ -49,28 +49,28 @@ def test_a_shared_draw_does_not_depend_on_the_number_of_rows():
         Noise(7, shared=True).normal("z2", (1, 8)),
         Noise(8, shared=True).normal("z1", (1, 8)),
         Noise([7, 0, 1], shared=True).normal("z1", (1, 8)),
-        Noise(7, shared=True).sample(0).normal("z1", (1, 8)),
-        Noise(7, shared=True).sample(1).normal("z1", (1, 8)),
+        Noise(7, shared=True).fork(0).normal("z1", (1, 8)),
+        Noise(7, shared=True).fork(1).normal("z1", (1, 8)),
     ],
-    ids=["name", "seed", "sequence", "sample 0", "sample 1"],
+    ids=["name", "seed", "sequence", "fork 0", "fork 1"],
 )
-def test_shared_draws_of_other_names_seeds_or_samples_differ(other):
+def test_shared_draws_of_other_names_seeds_or_forks_differ(other):
     x = Noise(7, shared=True).normal("z1", (1, 8))
     assert not torch.isin(x, other).any()
 
 
-def test_samples_are_shared_distinct_and_reproducible():
-    samples = [Noise([3, 5], shared=True).sample(s) for s in range(20)]
-    draws = torch.stack([sample.normal("z1", (6, 4)) for sample in samples])
-    assert all(sample.shared for sample in samples)
+def test_forks_are_shared_distinct_and_reproducible():
+    forks = [Noise([3, 5], shared=True).fork(s) for s in range(20)]
+    draws = torch.stack([fork.normal("z1", (6, 4)) for fork in forks])
+    assert all(fork.shared for fork in forks)
     assert len(draws[:, 0].unique()) == 80
-    again = Noise([3, 5], shared=True).sample(11).normal("z1", (6, 4))
+    again = Noise([3, 5], shared=True).fork(11).normal("z1", (6, 4))
     assert torch.equal(draws[11], again)
 
 
-def test_all_samples_of_shared_noise_dither_the_data_alike():
+def test_all_forks_of_shared_noise_dither_the_data_alike():
     noise = Noise([3, 5], shared=True)
-    dithers = [n.dither((4, 6)) for n in (noise, noise.sample(0), noise.sample(1).sample(2))]
+    dithers = [n.dither((4, 6)) for n in (noise, noise.fork(0), noise.fork(1).fork(2))]
     assert torch.equal(dithers[0], dithers[1]) and torch.equal(dithers[0], dithers[2])
     assert len(dithers[0].unique()) == 6
     assert 0 <= dithers[0].min() and dithers[0].max() < 1
@@ -81,9 +81,9 @@ def test_training_dithers_every_row_and_pass_anew():
     assert len(torch.cat([noise.dither((50, 2)), noise.dither((50, 2))]).unique()) == 200
 
 
-def test_samples_of_shared_noise_leave_no_draws_behind():
+def test_forks_of_shared_noise_leave_no_draws_behind():
     noise = Noise(0, shared=True)
-    drawn = [weakref.ref(noise.sample(s).normal("z1", (4, 3))._base) for s in range(20)]
+    drawn = [weakref.ref(noise.fork(s).normal("z1", (4, 3))._base) for s in range(20)]
     assert all(tensor() is None for tensor in drawn)
 
 
@@ -123,25 +123,63 @@ def test_noise_that_was_pinned_goes_on_drawing_anew():
     assert len(torch.cat(draws).unique()) == 80
 
 
-def test_samples_of_pinned_noise_have_other_latents_but_one_dither_that_differs_by_row():
+def test_forks_of_pinned_noise_have_other_latents_but_one_dither_that_differs_by_row():
     noise = Noise(0).pinned()
-    samples = [noise.sample(s) for s in range(3)]
-    latents = [sample.normal("z1", (20, 2)) for sample in samples]
-    dithers = [sample.dither((20, 2)) for sample in samples]
+    forks = [noise.fork(s) for s in range(3)]
+    latents = [fork.normal("z1", (20, 2)) for fork in forks]
+    dithers = [fork.dither((20, 2)) for fork in forks]
     assert len(torch.cat(latents).unique()) == 120
     assert len(dithers[0].unique()) == 40
     assert all(torch.equal(dithers[0], dither) for dither in (*dithers[1:], noise.dither((20, 2))))
 
 
-def test_a_sample_of_pinned_noise_draws_each_name_once():
-    sample = Noise(0).pinned().sample(1)
-    assert torch.equal(sample.normal("z1", (20, 2)), sample.normal("z1", (20, 2)))
+def test_a_fork_of_pinned_noise_draws_each_name_once():
+    fork = Noise(0).pinned().fork(1)
+    assert torch.equal(fork.normal("z1", (20, 2)), fork.normal("z1", (20, 2)))
 
 
 def test_pinning_shared_noise_changes_no_number():
     noise = Noise(7, shared=True)
     assert torch.equal(noise.pinned().normal("z1", (4, 3)), noise.normal("z1", (4, 3)))
     assert torch.equal(noise.pinned().dither((4, 3)), noise.dither((4, 3)))
+
+
+def test_side_by_side_stand_the_forks_in_order_and_what_is_left_over_sees_the_last():
+    noise = Noise(7, shared=True)
+    together = noise.side_by_side(range(2, 5)).normal("z1", (8, 3))
+    for fork, rows in zip(range(2, 5), [slice(0, 2), slice(2, 4), slice(4, 8)], strict=True):
+        alone = noise.fork(fork).normal("z1", (1, 3))
+        assert torch.equal(together[rows], alone.expand_as(together[rows]))
+
+
+def test_forks_side_by_side_dither_the_data_alike():
+    noise = Noise(7, shared=True)
+    assert torch.equal(noise.side_by_side([4, 5]).dither((6, 2)), noise.dither((6, 2)))
+
+
+def test_a_stream_goes_on_from_where_another_stood():
+    noise, other = Noise(0), Noise(1)
+    noise.normal("z1", (4, 2))
+    state = noise.state()
+    expected = [noise.normal("z1", (4, 2)), noise.dither((4, 2))]
+    other.set_state(state)
+    assert all(map(torch.equal, [other.normal("z1", (4, 2)), other.dither((4, 2))], expected))
+
+
+def test_streams_of_one_seed_are_independent():
+    draws = [Noise([0, stream]).uniform("z1", (50, 2)) for stream in Stream]
+    assert len(torch.cat(draws).unique()) == 100 * len(Stream)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_numbers_are_float32_whatever_the_default_type(shared):
+    before, expected = torch.get_default_dtype(), Noise(0, shared=shared).normal("z1", (4, 3))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = Noise(0, shared=shared).normal("z1", (4, 3))
+    finally:
+        torch.set_default_dtype(before)
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -162,6 +200,6 @@ def test_the_global_generator_of_torch_is_left_alone(shared):
     before = torch.get_rng_state()
     noise = Noise(0, shared=shared)
     noise.normal("z1", (4, 2))
-    noise.sample(1).uniform("x", (4, 2))
+    noise.fork(1).uniform("x", (4, 2))
     noise.pinned().dither((4, 2))
     assert torch.equal(before, torch.get_rng_state())
