@@ -68,6 +68,9 @@ class explicit_construction(TorchFunctionMode):
     ) -> Any:
         """One call of a function of torch, its options filled in."""
         kwargs = dict(kwargs or {})
+        if func in _LIKE:  # which not all versions of torch give a generator
+            kwargs = {"dtype": args[0].dtype, "device": args[0].device, **kwargs}
+            func, args = _LIKE[func], (args[0].shape,)
         if func in _RANDOM and kwargs.get("generator") is None:
             kwargs["generator"] = self.generator
         if func in _FLOATING and kwargs.get("dtype") is None:
@@ -85,6 +88,7 @@ def _with_generator(functions: Any) -> set[Callable[..., Any]]:
 
 
 _NEW = {f for f in _device_constructors() if f is not torch.from_file}
+_LIKE = {torch.rand_like: torch.rand, torch.randn_like: torch.randn}
 _RANDOM = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli),
     *(torch.multinomial, torch.Tensor.multinomial, torch.Tensor.bernoulli),

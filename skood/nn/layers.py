@@ -34,18 +34,18 @@ _AWKWARD = range(5, 12)
 
 
 def product_with_columns(weight: Tensor, columns: Tensor) -> Tensor:
-    """``weight @ columns``, where each column belongs to one row of a batch.
+    """``weight @ columns``, (..., n_in, n), where each column belongs to one row of a batch.
 
     Bitwise equal for a row at any place in a batch, and for any number of threads, backwards too.
     MKL multiplies a few rows at a time, and some in another order than others: with the rows of a
     batch along its lanes, all are treated alike. Factors of a few rows are filled up by zeros.
     """
     n_out, n_in = (12 if n in _AWKWARD else n for n in weight.shape)
-    missing = n_out - len(weight), n_in - len(columns)
+    missing = n_out - weight.shape[0], n_in - weight.shape[1]
     if not any(missing):
         return weight @ columns
     filled = F.pad(weight, (0, missing[1], 0, missing[0]))
-    return (filled @ F.pad(columns, (0, 0, 0, missing[1])))[: len(weight)]
+    return (filled @ F.pad(columns, (0, 0, 0, missing[1])))[..., : len(weight), :]
 
 
 class Linear(nn.Linear):

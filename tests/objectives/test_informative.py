@@ -18,7 +18,7 @@ END = Progress(1, 1)
 class Recorder(LatentNetwork):
     """Three layers; log p(x | z>k) is -10^k, and a layer that is inferred costs 1 nat."""
 
-    n_layers, max_log_px = 3, 0.0
+    latent_shapes, max_log_px = [(1,)] * 3, 0.0
 
     def __init__(self):
         self.passes, self.seen = [], []

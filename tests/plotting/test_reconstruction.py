@@ -5,6 +5,7 @@ import pytest
 from sklearn.frozen import FrozenEstimator
 
 from skood import HVAE, VAE, HierarchicalLLR
+from skood.core.protocols import LatentNetwork
 from skood.plotting import ReconstructionDisplay
 from skood.testing import all_models, image_layouts
 
@@ -90,9 +91,9 @@ def test_options_reach_matplotlib(model, images):
 @pytest.mark.parametrize("model_class", all_models())
 def test_every_model_of_images_with_latent_layers_is_drawn(model_class, images, fit_small):
     fitted = fit_small(model_class, images)
-    if fitted.network_.n_layers:
+    if isinstance(fitted.network_, LatentNetwork):
         display = ReconstructionDisplay.from_estimator(fitted, images[:2], n_samples=2)
-        assert len(display.ax_.images) == 2 + 4 * max(1, fitted.network_.n_layers - 1)
+        assert len(display.ax_.images) == 2 + 4 * max(1, fitted.n_layers_ - 1)
 
 
 def test_one_layer_is_sampled_from_its_posterior(images, fit_small):
