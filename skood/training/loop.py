@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -22,7 +24,7 @@ from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.training.diagnostics import check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
-from skood.training.state import TrainingState
+from skood.training.state import COLUMNS, TrainingState
 from skood.training.trainer import Trainer
 
 __all__ = ["planned_epochs", "train"]
@@ -182,7 +184,7 @@ class _Net(NeuralNet):  # type: ignore[misc]
         self.patience = None if held_out is None else trainer.patience_for(self.max_epochs)
         self.initialize()
         self.schedule = self._schedule()
-        self.done = TrainingState() if state is None else state
+        self.done = TrainingState()
         if state is None:
             self.done.initial_bound = self._diagnose().bound
         else:
@@ -195,6 +197,9 @@ class _Net(NeuralNet):  # type: ignore[misc]
         return torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer_, T_max=n_steps)
 
     def _restore(self, state: TrainingState) -> None:
+        # torch's optimisers go on writing into the tensors that they are given.
+        state = copy.deepcopy(state)
+        self.done = replace(state, interrupted=False, terminated=False)
         self.module_.load_state_dict(state.weights)
         self.optimizer_.load_state_dict(state.optimizer)
         if self.schedule is not None and state.schedule is not None:
@@ -204,16 +209,19 @@ class _Net(NeuralNet):  # type: ignore[misc]
         self.history.extend(state.history)
 
     def state(self) -> TrainingState:
-        """Everything as it stands."""
-        state = self.done
-        state.weights = _copied(self.module_.state_dict())
-        state.optimizer = self.optimizer_.state_dict()
-        state.schedule = None if self.schedule is None else self.schedule.state_dict()
-        state.noise = self.noise.state()
-        state.order = cast(np.random.Generator, self.batches.rng).bit_generator.state
-        # The epoch that Ctrl-C cut short lacks some entries.
-        state.history = list(self.history[: state.epoch])
-        return state
+        """Everything as it stands; what training does afterwards does not change it."""
+        schedule = None if self.schedule is None else self.schedule.state_dict()
+        return replace(
+            self.done,
+            weights=_copied(self.module_.state_dict()),
+            optimizer=copy.deepcopy(self.optimizer_.state_dict()),
+            schedule=copy.deepcopy(schedule),
+            noise=self.noise.state(),
+            order=cast(np.random.Generator, self.batches.rng).bit_generator.state,
+            # The epoch that Ctrl-C cut short lacks some entries.
+            history=list(self.history[: self.done.epoch]),
+            snapshots=dict(self.done.snapshots),
+        )
 
     def run(self, after_epoch: Callable[..., None] | None) -> bool:
         """All epochs that are left; returns whether SIGTERM ended them."""
@@ -226,7 +234,11 @@ class _Net(NeuralNet):  # type: ignore[misc]
                     if after_epoch is not None:
                         after_epoch(self.state)
             except KeyboardInterrupt:
+                # At the end of an epoch, where callbacks raise it, that one is done.
+                self.done.epoch = sum("train_loss" in epoch for epoch in self.history)
                 self.done.interrupted = not self._was_stopped_by_a_callback()
+                # Also where a callback raised it at the very end of an epoch.
+                self.done.epoch = sum(COLUMNS <= epoch.keys() for epoch in self.history)
         self.notify("on_train_end", X=None, y=None)
         return interruptions.terminated
 

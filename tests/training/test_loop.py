@@ -8,11 +8,13 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from skood import ELBO, HVAE, InterruptedFitWarning, Trainer, TrainingError
-from skood.core.noise import Noise
+from skood import ELBO, HVAE, Trainer, TrainingError
+from skood.core.noise import Noise, Stream
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
 from skood.core.terms import LayerTerms, Terms
-from skood.core.training import planned_epochs, train
 from skood.testing import small
+from skood.training.loop import planned_epochs, train
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(3, 1, (200, 2)).astype(np.float32)
@@ -20,8 +22,6 @@ X = np.random.default_rng(0).normal(3, 1, (200, 2)).astype(np.float32)
 
 class Line(nn.Module):
     """z ~ N(0, 1), x | z ~ N(a + z, 1), q(z | x) = N(b x, 1): few parameters, one latent."""
-
-    n_layers, max_log_px = 1, 0.0
 
     def __init__(self):
         super().__init__()
@@ -51,11 +51,20 @@ class Observe(Callback):
 def run(
     network=None, objective=None, *, X=X, epochs=5, batch_size=20, rate=0.05, seed=0, **options
 ):
+    """The network and its history; without the state."""
     network = network or Line()
-    history, _, _ = train(
+    return network, trained(
+        network, objective, X, epochs, batch_size, rate, seed, options
+    ).columns()
+
+
+def trained(network, objective, X, epochs, batch_size, rate, seed, options):
+    rows = Rows(X, "float")
+    return train(
         network,
         objective or ELBO(free_bits=0, warmup=0),
-        X,
+        rows,
+        RowSpec.of(rows),
         trainer=Trainer(**options),
         max_epochs=epochs,
         batch_size=batch_size,
@@ -63,7 +72,6 @@ def run(
         device=CPU,
         seed=seed,
     )
-    return network, history
 
 
 def failing_at(step, outcome):
@@ -88,9 +96,9 @@ def weights(network):
 def held_out_bound(network):
     """Mean bound on the rows that `run` with seed 0 keeps out, as training measures it."""
     n_valid = 20
-    order = np.random.default_rng([0, 1]).permutation(len(X))[:n_valid]
+    order = np.random.default_rng([0, Stream.VALIDATION_SPLIT]).permutation(len(X))[:n_valid]
     with torch.no_grad():
-        noise = Noise([0, 3])
+        noise = Noise([0, Stream.DIAGNOSIS])
         return network.terms(torch.tensor(X[np.sort(order)]), noise).log_weight.mean().item()
 
 
@@ -109,7 +117,7 @@ def test_training_finds_the_maximum_likelihood_solution():
 
 
 @pytest.mark.parametrize("patience", [None, 3])
-def test_the_same_seed_gives_the_same_network_to_the_last_bit(patience):
+def test_the_same_seed_gives_bitwise_the_same_network(patience):
     (one, history), (two, again) = (run(patience=patience, seed=3) for _ in range(2))
     assert torch.equal(weights(one), weights(two))
     assert history["bound"] == again["bound"]
@@ -190,7 +198,7 @@ def test_too_few_rows_to_hold_out_means_none_and_no_early_stopping(options):
 @pytest.mark.parametrize("n, n_held_out", [(20, 5), (59, 5), (60, 6), (200, 20)])
 def test_a_tenth_of_the_rows_is_held_out_but_at_least_five(n, n_held_out):
     seen = []
-    _, history = run(X=X[:n], epochs=1, callbacks=(Observe(lambda net: seen.append(net.X_valid)),))
+    _, history = run(X=X[:n], epochs=1, callbacks=(Observe(lambda net: seen.append(net.held_out)),))
     assert history["held_out"] == [True]
     assert {len(held_out) for held_out in seen} == {n_held_out}
 
@@ -204,7 +212,7 @@ def test_what_layers_carry_is_measured_on_a_hundred_rows_if_there_are_so_many(n,
 
     seen: dict[bool, int] = {}
     run(Watched(), X=X[:n], epochs=1)
-    assert seen[False] == n_diagnosed
+    assert seen[False] == 2 * n_diagnosed  # before the first epoch, and after it
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -214,20 +222,23 @@ def test_a_loss_that_is_not_finite_is_an_error_that_names_epoch_and_batch(value)
         run(objective=bad)
 
 
-def test_a_keyboard_interrupt_warns_and_keeps_the_best_network_so_far():
-    with pytest.warns(InterruptedFitWarning, match="interrupted in epoch 2 of 5.* can be used"):
-        network, history = run(objective=failing_at(12, interrupt))
+def state_of(objective=None, epochs=5, **options):
+    network = Line()
+    return network, trained(network, objective, X, epochs, 20, 0.05, 0, options)
+
+
+def test_a_keyboard_interrupt_is_recorded_and_the_best_network_so_far_is_kept():
+    network, state = state_of(failing_at(12, interrupt))
     after_one_epoch = []
     run(callbacks=(Observe(lambda net: after_one_epoch.append(weights(net.module_))),))
-    assert len(history["train_loss"]) == len(history["bound"]) == 1
+    assert state.interrupted and not state.terminated
+    assert state.epoch == len(state.history) == len(state.columns()["bound"]) == 1
     assert torch.equal(weights(network), after_one_epoch[0])
 
 
-def test_a_keyboard_interrupt_in_the_first_epoch_leaves_an_empty_history():
-    with pytest.warns(InterruptedFitWarning, match="epoch 1"):
-        network, history = run(objective=failing_at(4, interrupt))
-    assert all(entries == [] for entries in history.values())
-    assert weights(network).isfinite().all() and not network.training
+def test_a_keyboard_interrupt_in_the_first_epoch_raises_since_nothing_was_learned():
+    with pytest.raises(KeyboardInterrupt):
+        run(objective=failing_at(4, interrupt))
 
 
 def test_a_keyboard_interrupt_in_a_callback_counts_its_epoch():
@@ -235,16 +246,22 @@ def test_a_keyboard_interrupt_in_a_callback_counts_its_epoch():
         if len(net.history) == 2:
             interrupt()
 
-    with pytest.warns(InterruptedFitWarning, match="epoch 2"):
-        _, history = run(callbacks=(Observe(stop),))
-    assert len(history["bound"]) == len(history["seconds"]) == 2
+    _, state = state_of(callbacks=(Observe(stop),))
+    assert state.interrupted and state.epoch == 2
+    assert len(state.columns()["bound"]) == len(state.columns()["seconds"]) == 2
+
+
+def test_the_epoch_after_which_a_callback_stops_early_counts():
+    stop = EarlyStopping(monitor="train_loss", patience=1, threshold=1e9, sink=lambda _: None)
+    _, state = state_of(callbacks=(stop,))
+    assert state.epoch == len(state.history) == 2 and not state.interrupted
 
 
 def test_callbacks_of_skorch_are_called_with_the_network_and_its_history():
     seen = []
     run(
         epochs=3,
-        callbacks=(Observe(lambda net: seen.append((net.epoch, net.history[-1]["bound"]))),),
+        callbacks=(Observe(lambda net: seen.append((len(net.history), net.history[-1]["bound"]))),),
     )
     assert [epoch for epoch, _ in seen] == [1, 2, 3]
 
