@@ -8,7 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["TrainingState"]
+__all__ = ["COLUMNS", "TrainingState"]
+
+# What skorch's history holds of each epoch, besides the losses of batches.
+COLUMNS = {"train_loss", "bound", "kl", "active_units", "dur", "held_out"}
 
 Weights = dict[str, Tensor]
 
@@ -64,6 +67,5 @@ class TrainingState:
 
     def columns(self) -> dict[str, list[Any]]:
         """The history by name: ``train_loss``, ``bound``, ``kl``, ``active_units``, and so on."""
-        names = {"train_loss": "train_loss", "bound": "bound", "kl": "kl"}
-        names |= {"active_units": "active_units", "seconds": "dur", "held_out": "held_out"}
+        names = {"seconds" if column == "dur" else column: column for column in sorted(COLUMNS)}
         return {name: [epoch[key] for epoch in self.history] for name, key in names.items()}

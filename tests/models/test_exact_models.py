@@ -14,16 +14,23 @@ from skood import SeReVAE
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork
 from skood.models._base import BaseGenerativeModel
+from skood.models._latent_variables import LatentVariablesMixin
 from skood.nn.gaussian import gaussian
 from skood.nn.networks.hierarchy import Draws
+from skood.testing import spec_of
+
+
+class Exact(LatentVariablesMixin, BaseGenerativeModel):
+    """A model of latent variables without parameters."""
 
 
 @pytest.fixture
 def model(exact):
     """An estimator around the exact network, as if it had been fitted."""
-    model = BaseGenerativeModel()
+    model = Exact()
     model.network_, model.seed_, model.device = exact.network, 0, "cpu"
-    model.input_shape_, model.n_features_in_, model.data_kind_ = (4,), 4, "real"
+    model.input_shape_, model.n_features_in_, model.rows_ = (4,), 4, spec_of(exact.X)
+    model.batch_sizes_ = (32, 128)
     return model
 
 

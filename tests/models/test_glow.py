@@ -112,7 +112,7 @@ def test_images_that_cannot_be_squeezed_take_the_flat_form(shape):
 
 @SIDES
 def test_the_multi_scale_flow_refuses_images_that_cannot_be_squeezed(shape):
-    X = np.zeros((20, *shape), dtype=np.uint8)
+    X = np.full((20, *shape), 7, dtype=np.uint8)
     with pytest.raises(ValueError, match=r"squeezes images 2 times by 2.*multiples of 4.*n_levels"):
         glow("conv").fit(X)
 
@@ -202,10 +202,9 @@ def test_the_number_of_importance_samples_makes_no_difference(data, fitted):
 
 def test_the_only_bound_of_a_flow_is_its_log_likelihood(fitted):
     model = fitted("grey bytes")
-    assert Glow().count_layers(GREY) == 0
     bounds, nll = model.bounds(GREY)
     np.testing.assert_array_equal(bounds, [model.score_samples(GREY)])
-    np.testing.assert_array_equal(nll, np.maximum(0, -bounds))
+    np.testing.assert_array_equal(nll, -bounds)
 
 
 def test_latent_layers_cannot_come_from_a_prior(fitted):
