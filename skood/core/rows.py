@@ -146,6 +146,11 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Rows:
 def _compared(estimator: Any, rows: Rows, reset: bool) -> Rows:
     if not reset:
         _check_shape(estimator, rows.shape)
+        if rows.shape[1] != estimator.n_features_in_:
+            raise ValueError(
+                f"X has {rows.shape[1]} features, but {type(estimator).__name__} is expecting "
+                f"{estimator.n_features_in_} features as input."
+            )
         known = vars(estimator).get("feature_names_in_")
         if known is not None and rows.names is not None and list(known) != list(rows.names):
             raise ValueError(
