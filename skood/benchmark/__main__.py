@@ -15,7 +15,7 @@ from skood.benchmark._gradient_speed import measure_gradient_speed
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
-from skood.benchmark._speed import measure_speed
+from skood.benchmark._speed import measure_latency, measure_speed
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
 MODELS = {name: getattr(skood.models, name) for name in skood.models.__all__}
@@ -79,7 +79,8 @@ def main() -> None:
     log = logging.getLogger("skood.benchmark")
     arguments = parse()
     if arguments.dataset == "speed":
-        results = {"ratios": measure_speed(), "gradient_norms": measure_gradient_speed()}
+        results = {"ratios": measure_speed(), "latency": measure_latency()}
+        results["gradient_norms"] = measure_gradient_speed()
         log.info(json.dumps(results, indent=1))
     elif arguments.dataset == "self_reflection":
         results = compare_self_reflection(

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from skood import GradientNorm, Likelihood, Typicality, datasets, metrics
 from skood.benchmark._covariance import explain_mahalanobis
 from skood.benchmark._run import clock, epochs_within, made_up_sets, out_sets
+from skood.core.protocols import InvertibleNetwork
 from skood.scores.gradient_norms import COMBINATIONS
 
 __all__ = ["gradient_norm_table", "run_gradient_norms"]
@@ -109,7 +110,7 @@ def _detectors(
     yield "", Typicality(n_importance_samples=1, **shared)
     for suffix, parameters in {"": {}, **_TARGETS, **variants}.items():
         detector = GradientNorm(group_size=GROUP_SIZE, **parameters, **shared)
-        if not (getattr(model.network_, "n_layers", 0) and detector.target == "latent_sum"):
+        if detector.target != "latent_sum" or isinstance(model.network_, InvertibleNetwork):
             yield suffix, detector
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from skood import ELBO, HVAE, SeReVAE, datasets
 from skood.benchmark._run import clock, epochs_within
+from skood.core.row_spec import RowSpec
+from skood.core.rows import check_rows
 
 __all__ = ["compare_self_reflection"]
 
@@ -78,5 +80,5 @@ def _as_large(model: Any, target: int, X: NDArray[Any]) -> Any:
 
 
 def _n_parameters(model: Any, X: NDArray[Any]) -> int:
-    kind = "bytes" if X.dtype == np.uint8 else "real"
-    return sum(p.numel() for p in model._build_network(X[:500], kind).parameters())
+    spec = RowSpec.of(check_rows(model, X[:500], reset=True))
+    return sum(p.numel() for p in model._build_network(spec).parameters())

@@ -17,7 +17,7 @@ __all__ = ["Rows", "channel_axis", "check_rows", "unfitted_copy"]
 _CHANNELS = (1, 3, 4)
 _FITTED_ON = ("input_shape_", "n_features_in_", "feature_names_in_")
 # In memory at a time, where a statistic of all rows is computed.
-_CHUNK_BYTES = 2**24
+_CHUNK_BYTES = 2**21
 
 
 class Rows:
@@ -53,7 +53,7 @@ class Rows:
         index = np.arange(len(self.array)) if self.index is None else self.index
         return Rows(self.array, self.origin, self.names, index[which])
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self.take(slice(None)), dtype=dtype)
 
     @property
@@ -71,7 +71,7 @@ class Rows:
         return self.array[which] if self.index is None else self.array[self.index[which]]
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """All rows in order, a few megabytes at a time."""
+        """All rows in order, a few hundred kilobytes at a time, which fit a cache."""
         n_values = max(1, self.array[:1].size)
         size = max(1, _CHUNK_BYTES // (8 * n_values))
         for start in range(0, len(self), size):
@@ -81,7 +81,7 @@ class Rows:
         """What an estimator that is not skood's takes: an array, or a data frame if it was one."""
         if self.names is None:
             return np.asarray(self)
-        import pandas as pd  # there is one, or there would be no names
+        import pandas as pd  # type: ignore[import-untyped]  # there is one, or no names
 
         return pd.DataFrame(np.asarray(self), columns=list(self.names))
 
@@ -189,7 +189,7 @@ def _as_array(X: Any) -> tuple[Any, str | None]:
         return X, None  # for scikit-learn, which knows what to do, or say
     if np.ma.isMaskedArray(X):
         # Masked values are missing ones, whatever lies under the mask.
-        X = X.astype(np.float64).filled(np.nan) if np.ma.is_masked(X) else X.data
+        X = np.ma.filled(X.astype(np.float64), np.nan) if np.ma.is_masked(X) else X.data
     # np.asarray would make a plain array of a memory map, which stays on disk all the same.
     X = X if isinstance(X, np.ndarray) else np.asarray(X)
     origin = _origin(X.dtype)

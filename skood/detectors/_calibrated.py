@@ -94,8 +94,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     def _take_over(self, fitted: Any) -> None:
         """Become what was fitted on a copy."""
-        vars(self).clear()
-        vars(self).update(vars(fitted))
+        self.__dict__ = dict(vars(fitted))
 
     def __sklearn_is_fitted__(self) -> bool:
         return "calibration_scores_" in vars(self)

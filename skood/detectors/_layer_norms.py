@@ -179,6 +179,6 @@ def _reciprocals(
     """Of the mean of each squared partial derivative over the rows x."""
     totals: Counter[str] = Counter()
     for part in x.split(batch_size):
-        totals.update(moments(part))  # type: ignore[arg-type]
+        totals.update(moments(part))
     means: dict[str, Any] = {name: total / len(x) for name, total in totals.items()}
     return {name: 1 / (mean + _DAMPING * mean.mean()) for name, mean in means.items()}

@@ -152,10 +152,9 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         if isinstance(model, FrozenEstimator):
             self._check_model(model.estimator)
             check_is_fitted(model.estimator)
-            if isinstance(model.estimator, LatentModel):
-                self._check_layers(type(model.estimator).__name__, model.estimator.n_layers_)
-            else:
-                self._check_layers(type(model.estimator).__name__, 0)
+            frozen: Any = model.estimator
+            n_layers = model.estimator.n_layers_ if isinstance(frozen, LatentModel) else 0
+            self._check_layers(type(frozen).__name__, n_layers)
             return model
         model = self._nested_default(name) if model is None else clone(model)
         self._check_model(model)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -130,7 +130,7 @@ class BaseGenerativeModel(NestedDefaults, DensityMixin, BaseEstimator):
         """
         fitted = unfitted_copy(self)
         terminated = fitted._fit(X)
-        vars(self).update(vars(fitted))
+        self.__dict__ = dict(vars(fitted))
         if self.interrupted_:
             if terminated or self._trainer.on_interrupt == "raise":
                 raise_again(terminated)
@@ -180,8 +180,7 @@ class BaseGenerativeModel(NestedDefaults, DensityMixin, BaseEstimator):
 
     @property
     def _density(self) -> DensityNetwork:
-        density: DensityNetwork = self.network_
-        return density
+        return cast(DensityNetwork, self.network_)
 
     @property
     def _trainer(self) -> Trainer:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -38,24 +41,30 @@ class BidirectionalNetwork(HierarchicalNetwork):
         self.generative = GenerativePath(plan, both, self.parameters_shape)
 
     def forward(self, x: Tensor | None, draws: Draws) -> Pass:
-        nothing = [None] * self.n_layers
+        nothing: Any = [None] * self.n_layers
         upward, inferred, evidence = (
             (nothing, nothing, nothing) if x is None else self.inference(x, draws)
         )
-        features, latents, layers = None, [], []
+        features: Tensor | None = None
+        latents: list[Tensor] = []
+        layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             i = layer - 1
             p = self.generative.prior(layer, features, draws)
             p_up, p_down = (p, None) if features is None else _halves(p)
-            z, terms = draws.generate(layer, p_up, lambda i=i: upward[i], inferred[i])
+            z, terms = draws.generate(layer, p_up, partial(upward.__getitem__, i), inferred[i])
             if p_down is not None:
-                q_down = lambda i=i, f=features: self.downward[i](evidence[i], f)  # noqa: E731
+                q_down = partial(self._infer_down, i, evidence, features)
                 z_down, terms_down = draws.generate(layer, p_down, q_down, path="down")
                 z, terms = torch.cat([z, z_down], dim=1), _join(terms, terms_down)
             features = self.generative.descend(layer, z, features)
             latents.insert(0, z)
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.generative.output(features))
+
+    def _infer_down(self, i: int, evidence: list[Tensor], features: Tensor | None) -> Normal:
+        q: Normal = self.downward[i](evidence[i], features)
+        return q
 
 
 class _TwoInputs(nn.Module):

@@ -102,7 +102,7 @@ def check_prior_layers(name: str, n_layers: int, prior_layers: Sequence[Collecti
 
 def check_layer(name: str, parameter: str, value: Any, limits: tuple[int, int], n: int) -> None:
     """Raise ValueError unless ``value`` is an integer within limits that the n layers set."""
-    if not isinstance(value, Integral) or not limits[0] <= value <= limits[1]:
+    if not isinstance(value, Integral) or not limits[0] <= int(value) <= limits[1]:
         raise ValueError(
             f"{parameter} must be an integer from {limits[0]} to {limits[1]}, since this "
             f"{name} has {n} latent layers; got {value!r}."

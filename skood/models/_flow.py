@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from skood.core.batches import map_batches
+from skood.core.protocols import InvertibleNetwork
 from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
 from skood.nn.dequantization import Coordinates, DequantizedPixels, StandardizedReals
@@ -31,7 +33,11 @@ class BaseFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGenerative
         """
         check_is_fitted(self)
         noise = self.scoring_noise()
-        return self.map_network(lambda network, x: network.transform(x, noise), X, row_axis=0)
+
+        def base_variables(network: nn.Module, x: Tensor) -> Tensor:
+            return cast(InvertibleNetwork, network).transform(x, noise)
+
+        return self.map_network(base_variables, X, row_axis=0)
 
     def inverse_transform(self, Z: ArrayLike) -> _Floats:
         """From base variables (n, values in a row) back to rows, on the scale of the data.
@@ -42,13 +48,13 @@ class BaseFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGenerative
             If Z has another number of columns.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype="numeric")
+        Z = np.asarray(check_array(Z, dtype="numeric"))
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but the rows of {type(self).__name__} have "
                 f"{self._n_features_out} values. Give what transform returns."
             )
-        network = self.network_  # on the CPU, as in `sample`
+        network = cast(InvertibleNetwork, self.network_)  # on the CPU, as in `sample`
 
         def to_rows(z: Tensor) -> _Floats:
             return self.rows_.to_array(network.inverse(z))

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
 from skood.models._flow import BaseFlow, coordinates_for
-from skood.nn.bijections.base import Chain
+from skood.nn.bijections.base import Bijection, Chain
 from skood.nn.bijections.couplings import AlternatingCoupling, ChannelCoupling
 from skood.nn.bijections.elementwise import ActNorm
 from skood.nn.bijections.linear import InvertibleConvolution
@@ -162,7 +162,7 @@ class Glow(BaseFlow):
             n_channels *= self.patch**2
             shape = (n_channels, height // self.patch, width_ // self.patch)
             shapes.append(shape)
-            steps = [Squeeze(self.patch)]
+            steps: list[Bijection] = [Squeeze(self.patch)]
             for _ in range(n_steps):
                 coupling = ChannelCoupling(n_channels, width, self.n_hidden_layers)
                 steps += [ActNorm(n_channels), InvertibleConvolution(n_channels), coupling]
@@ -174,7 +174,7 @@ class Glow(BaseFlow):
         width = rows.hidden_units(256) if self.width == "auto" else int(self.width)
         n_steps = 8 if self.n_steps == "auto" else int(self.n_steps)
         shape, n_values = rows.tensor_shape, rows.n_values
-        steps = []
+        steps: list[Bijection] = []
         for i in range(n_steps):
             steps += [ActNorm(shape[0]), InvertibleConvolution(shape[0])]
             if n_values > 1:

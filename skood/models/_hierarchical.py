@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -95,7 +95,8 @@ class BaseHierarchicalVAE(LatentVariablesMixin, BaseGenerativeModel):
         )
 
     def _default_objective(self, network: nn.Module) -> Objective:
+        latent = cast(HierarchicalNetwork, network)
         # Of those tried, the best bound on held-out Fashion-MNIST with every unit of every layer
         # active; on small tables the best held-out bound is that without free bits.
-        floor = 4.0 if len(network.x_shape) == 3 else 0.0
-        return ELBO(free_bits=(0.0,) + (floor,) * (len(network.latent_shapes) - 1))
+        floor = 4.0 if len(latent.x_shape) == 3 else 0.0
+        return ELBO(free_bits=(0.0,) + (floor,) * (len(latent.latent_shapes) - 1))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from functools import partial
 
+from torch import Tensor
+from torch.distributions import Normal
+
+from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape
 from skood.nn.likelihoods import Likelihood
@@ -28,13 +32,16 @@ class BottomUpNetwork(HierarchicalNetwork):
         self.generative = GenerativePath(plan, plan.latents, self.parameters_shape)
 
     def forward(self, x: Tensor | None, draws: Draws) -> Pass:
+        posteriors: list[Normal] = []
         if x is not None:
             posteriors, inferred, _ = self.inference(x, draws)
-        features, latents, layers = None, [], []
+        features: Tensor | None = None
+        latents: list[Tensor] = []
+        layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             p = self.generative.prior(layer, features, draws)
             z = None if x is None else inferred[layer - 1]
-            z, terms = draws.generate(layer, p, lambda i=layer - 1: posteriors[i], z)
+            z, terms = draws.generate(layer, p, partial(posteriors.__getitem__, layer - 1), z)
             features = self.generative.descend(layer, z, features)
             latents.insert(0, z)
             layers.insert(0, terms)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape, Stage
 from skood.nn.likelihoods import Likelihood
@@ -37,10 +40,12 @@ class LadderNetwork(HierarchicalNetwork):
         evidence: list[Tensor] = []
         for stage in self.up if x is not None else ():
             evidence.append(stage(evidence[-1] if evidence else x))
-        features, latents, layers = None, [], []
+        features: Tensor | None = None
+        latents: list[Tensor] = []
+        layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             p = self.generative.prior(layer, features, draws)
-            z, terms = draws.generate(layer, p, lambda i=layer, p=p: self._q(i, p, evidence))
+            z, terms = draws.generate(layer, p, partial(self._q, layer, p, evidence))
             features = self.generative.descend(layer, z, features)
             latents.insert(0, z)
             layers.insert(0, terms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -154,7 +154,7 @@ class LatentVariablesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if self.objective is None:
             return self._default_objective(network)
         if hasattr(self.objective, "check"):
-            self.objective.check(len(network.latent_shapes))
+            self.objective.check(len(cast(LatentNetwork, network).latent_shapes))
         return self.objective
 
     def _default_objective(self, network: nn.Module) -> Objective:

@@ -157,7 +157,7 @@ def _initialise(network: Initialisable, batches: ShuffledBatches, seed: int) -> 
         network.initialise_from_data(first, Noise([seed, Stream.INITIALISATION], batches.device))
 
 
-class _Net(NeuralNet):  # type: ignore[misc]
+class _Net(NeuralNet):
     """skorch's loop, with an objective that sees the network and a bound for validation."""
 
     @property
@@ -217,7 +217,7 @@ class _Net(NeuralNet):  # type: ignore[misc]
             optimizer=copy.deepcopy(self.optimizer_.state_dict()),
             schedule=copy.deepcopy(schedule),
             noise=self.noise.state(),
-            order=cast(np.random.Generator, self.batches.rng).bit_generator.state,
+            order=dict(cast(np.random.Generator, self.batches.rng).bit_generator.state),
             # The epoch that Ctrl-C cut short lacks some entries.
             history=list(self.history[: self.done.epoch]),
             snapshots=dict(self.done.snapshots),
