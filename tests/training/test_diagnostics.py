@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skood import ELBO, HVAE, MAF, Trainer, TrainingError
 from skood.testing import small
-from skood.training.diagnostics import warn_if_diverged
+from skood.training.diagnostics import check_finite, warn_if_diverged
 from skood.training.state import TrainingState
 
 X = np.random.default_rng(0).normal(3, 1, (60, 3))
@@ -110,3 +110,12 @@ def test_a_bound_that_is_not_finite_is_an_error(what, monkeypatch):
         TrainingError, match=f"The bound is {what}, which is not finite after epoch"
     ):
         small(MAF).fit(X)
+
+
+def test_weights_that_are_not_finite_are_an_error_though_the_bound_does_not_show_them():
+    network = torch.nn.Linear(2, 1)
+    check_finite(network, -3.0, 4, 0.1)
+    with torch.no_grad():
+        network.bias.fill_(math.nan)
+    with pytest.raises(TrainingError, match=r"The weights bias are not finite after epoch 4\."):
+        check_finite(network, -3.0, 4, 0.1)
