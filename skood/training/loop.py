@@ -234,8 +234,6 @@ class _Net(NeuralNet):
                     if after_epoch is not None:
                         after_epoch(self.state)
             except KeyboardInterrupt:
-                # At the end of an epoch, where callbacks raise it, that one is done.
-                self.done.epoch = sum("train_loss" in epoch for epoch in self.history)
                 self.done.interrupted = not self._was_stopped_by_a_callback()
                 # Also where a callback raised it at the very end of an epoch.
                 self.done.epoch = sum(COLUMNS <= epoch.keys() for epoch in self.history)
