@@ -80,7 +80,9 @@ class Products:
         return (weighted * a).sum(1)
 
     def _squares(self) -> tuple[Tensor, Tensor]:
-        return self.g[:, 0].double().square(), self.a[:, 0].double().square()
+        # In one piece: sums along strides add up in an order that depends on the number of rows.
+        g, a = self.g[:, 0].contiguous(), self.a[:, 0].contiguous()
+        return g.double().square(), a.double().square()
 
     def _explicit(self) -> Explicit:
         gradients = self.arrange(self.g.mT @ self.a)
