@@ -59,6 +59,7 @@ class Noise:
         self._drawn: _Drawn = {}
         self._data: Noise | None = None  # whose dither this shares; None is its own
         self._forks: tuple[Noise, ...] = ()
+        self._rows_each = 0
 
     def pinned(self) -> Noise:
         """Noise per row that draws each name once: several passes see the same latents and x."""
@@ -76,14 +77,15 @@ class Noise:
         noise.seed, noise._drawn, noise._data = (*self.seed, index), {}, self._data or self
         return noise
 
-    def side_by_side(self, indices: Iterable[int]) -> Noise:
+    def side_by_side(self, indices: Iterable[int], n_rows: int) -> Noise:
         """Several importance samples of shared noise for one batch: those of `fork` for each index.
 
-        The batch holds all rows for the first index, then all for the second, and so on; what is
-        left over at its end sees the last.
+        The batch holds all ``n_rows`` rows for the first index, then all for the second, and so
+        on; what is left over at its end sees the last.
         """
         noise = copy.copy(self)
         noise._data, noise._forks = self._data or self, tuple(self.fork(i) for i in indices)
+        noise._rows_each = n_rows
         return noise
 
     def state(self) -> Tensor:
@@ -112,8 +114,8 @@ class Noise:
 
     def _draw(self, draw: Callable[..., Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
         if self._forks:
-            n_each, n_left = divmod(shape[0], len(self._forks))
-            sizes = [n_each] * (len(self._forks) - 1) + [n_each + n_left]
+            sizes = [self._rows_each] * (len(self._forks) - 1)
+            sizes.append(shape[0] - sum(sizes))
             parts = [
                 fork._draw(draw, name, (n, *shape[1:]))
                 for fork, n in zip(self._forks, sizes, strict=True)

@@ -75,7 +75,7 @@ def _passes(
         indices = range(start, min(n_samples, start + each))
         repeated = x.repeat(len(indices), *(1,) * (x.ndim - 1))
         filled = torch.cat([repeated, repeated[-1:].expand(size - len(repeated), *x.shape[1:])])
-        yield network.terms(filled, noise.side_by_side(indices), *options), len(indices)
+        yield network.terms(filled, noise.side_by_side(indices, len(x)), *options), len(indices)
 
 
 def _by_sample(values: Tensor, n_samples: int, n_rows: int) -> NDArray[np.float64]:
