@@ -54,6 +54,15 @@ class Likelihood(ModelDetector):
     -----
     `ood_score` is -log p(x), or minus its lower bound, in nats (Bishop 1994). Nalisnick et al.
     2019 showed that it fails on images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import MAF, Likelihood
+    >>> X = np.random.default_rng(0).normal(size=(300, 3))
+    >>> detector = Likelihood(MAF(max_epochs=5), random_state=0).fit(X)
+    >>> detector.predict([[0, 0, 0], [9, 9, 9]])
+    array([ 1, -1])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

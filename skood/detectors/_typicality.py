@@ -36,7 +36,16 @@ class Typicality(Likelihood):
     -----
     `ood_score` is ``|-mean log p(x) - entropy_|`` in nats, the mean being over the row or the group
     (Nalisnick et al. 2019b, "Detecting out-of-distribution inputs to deep generative models using
-    typicality", eq. 4).
+    typicality", arXiv:1906.02994, eq. 4).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import MAF, Typicality
+    >>> X = np.random.default_rng(0).normal(size=(900, 3))
+    >>> detector = Typicality(MAF(max_epochs=5), random_state=0).fit(X)
+    >>> detector.group_p_values(X[:20], group_size=5).shape
+    (4,)
     """
 
     @property

@@ -80,6 +80,15 @@ class Glow(BaseFlow):
 
     The logarithm of each scale is bounded by 2 tanh, where Glow has a sigmoid; the base variables
     of "flat" are logistic, as in that code, those of "conv" normal, with learned means and scales.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import Glow
+    >>> X = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    >>> model = Glow(n_steps=2, max_epochs=2, random_state=0).fit(X)
+    >>> model.bits_per_dim(X).shape
+    (60,)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -43,25 +43,54 @@ def spec_of(X: ArrayLike) -> RowSpec:
 
 
 def tensor_of(X: ArrayLike) -> Tensor:
-    """Rows X as the network of a model that was fitted on them takes them, on the CPU."""
+    """Rows X as the network of a model that was fitted on them takes them, on the CPU.
+
+    Examples
+    --------
+    >>> from skood.testing import easy_images, tensor_of
+    >>> tuple(tensor_of(easy_images(5)).shape)
+    (5, 1, 8, 8)
+    """
     rows = check_rows(BaseEstimator(), X, reset=True)
     return RowSpec.of(rows).to_tensor(np.asarray(rows), torch.device("cpu"))
 
 
 def all_models() -> list[type[BaseEstimator]]:
-    """Every public generative model."""
+    """Every public generative model.
+
+    Examples
+    --------
+    >>> from skood.testing import all_models
+    >>> "HVAE" in [model.__name__ for model in all_models()]
+    True
+    """
     return [getattr(skood.models, name) for name in skood.models.__all__]
 
 
 def all_detectors() -> list[type[BaseEstimator]]:
-    """Every public detector."""
+    """Every public detector.
+
+    Examples
+    --------
+    >>> from skood.testing import all_detectors
+    >>> "Likelihood" in [detector.__name__ for detector in all_detectors()]
+    True
+    """
     return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
 
 
 def small(
     estimator_class: type[BaseEstimator], model: BaseEstimator | None = None, **parameters: Any
 ) -> BaseEstimator:
-    """An instance that trains in a fraction of a second; hierarchical models have three layers."""
+    """An instance that trains in a fraction of a second; hierarchical models have three layers.
+
+    Examples
+    --------
+    >>> from skood import HVAE
+    >>> from skood.testing import small
+    >>> small(HVAE).latent_dims
+    (3, 2, 2)
+    """
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
         parameters["model"] = small(skood.models.HVAE) if model is None else model
@@ -76,7 +105,14 @@ def small(
 
 
 def easy_images(n: int, *, random_state: int = 0, side: int = 8) -> NDArray[np.uint8]:
-    """Grey uint8 images (n, side, side): a bright bar at a random place, with noise."""
+    """Grey uint8 images (n, side, side): a bright bar at a random place, with noise.
+
+    Examples
+    --------
+    >>> from skood.testing import easy_images
+    >>> easy_images(5).shape
+    (5, 8, 8)
+    """
     rng = np.random.default_rng(random_state)
     images = rng.integers(0, 40, size=(n, side, side))
     rows = rng.integers(0, side - 1, size=n)
