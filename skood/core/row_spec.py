@@ -12,21 +12,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skood.core.data_kinds import decided_kind, described
 from skood.core.rows import Rows, channel_axis
+from skood.core.units import (
+    ROUNDING,
+    Units,
+    check_finite_squares,
+    moments,
+    overall,
+    ranges,
+    rounding_of,
+)
 
-__all__ = ["DATA_KINDS", "RowSpec"]
+__all__ = ["RowSpec"]
 
 _Floats = NDArray[np.float64]
 
-DATA_KINDS = ("bytes", "unit", "real")
-# A quarter of one of 256 levels: what resampling and conversion round, in pixels from 0 to 1.
-_ROUNDING = 1e-3
 # Beyond so many times the spread of the training rows, or below its inverse, units are in doubt.
 _OTHER_SCALE = 50.0
 # How images are commonly rescaled.
 _KNOWN_FACTORS = (255.0, 256.0, 257.0, 65535.0, 65536.0)
-# A column whose range is smaller than this part of its size is constant but for rounding errors.
-_CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
 # Of a column's middle half, after standardisation; the noise added in training has 0.05.
 _SMALLEST_SPREAD = 0.1
 _INVISIBLE = 0.02
@@ -78,12 +83,12 @@ class RowSpec:
         UserWarning
             If values can be read in two ways, or some are invisible beside others.
         """
-        low, high, whole = _ranges(rows)
-        kind = _decided(kind, rows, low, high, whole)
-        units = _Units(rows.shape[1:], kind)
+        low, high, whole = ranges(rows)
+        kind = decided_kind(kind, rows, low, high, whole)
+        units = Units(rows.shape[1:], kind)
         spread = units.reduced(low, np.min), units.reduced(high, np.max)
-        _check_finite_squares(rows.ndim, *spread)
-        loc, scale = _moments(rows, units, *spread)
+        check_finite_squares(rows.ndim, *spread)
+        loc, scale = moments(rows, units, *spread)
         spec = cls(rows.shape[1:], kind, rows.origin, len(rows), loc, scale, *spread)
         if kind == "real":
             _warn_of_invisible(rows, units, scale, low, high)
@@ -194,33 +199,33 @@ class RowSpec:
     def _check_bytes(self, name: str, rows: Rows) -> None:
         if rows.origin == "uint8" or rows.array.dtype == np.uint8:
             return
-        low, high, whole = _overall(rows)
-        is_byte = whole and low >= -_ROUNDING and high <= 255 + _ROUNDING
+        low, high, whole = overall(rows)
+        is_byte = whole and low >= -ROUNDING and high <= 255 + ROUNDING
         # 0 is black in any unit; otherwise 0 and 1 alone are black and white, and not bytes.
         if rows.origin == "bool" or not is_byte or (rows.origin == "float" and 0 < high <= 1.5):
             raise ValueError(
-                f"{name} was fitted on 8-bit images (0 to 255), but X is {_described(rows)} with "
+                f"{name} was fitted on 8-bit images (0 to 255), but X is {described(rows)} with "
                 f"values from {low:.4g} to {high:.4g}. Give uint8, for instance "
                 "(X * 255).round().astype('uint8') for pixels in [0, 1]."
             )
 
     def _check_unit(self, name: str, rows: Rows) -> None:
-        low, high, _ = _overall(rows)
+        low, high, _ = overall(rows)
         ambiguous = rows.origin == "uint8" and self.origin != "uint8"
-        if ambiguous or low < -_ROUNDING or high > 1 + _ROUNDING:
+        if ambiguous or low < -ROUNDING or high > 1 + ROUNDING:
             raise ValueError(
-                f"{name} was fitted on images with pixels in [0, 1], but X is {_described(rows)} "
+                f"{name} was fitted on images with pixels in [0, 1], but X is {described(rows)} "
                 f"with values from {low:.4g} to {high:.4g}. Scale X as the training data were, for "
                 "instance X / 255 for 8-bit images."
             )
 
     def _check_real(self, name: str, rows: Rows) -> None:
-        units = _Units(self.shape, self.kind)
-        low, high, _ = _ranges(rows)
+        units = Units(self.shape, self.kind)
+        low, high, _ = ranges(rows)
         low, high = units.reduced(low, np.min), units.reduced(high, np.max)
         with np.errstate(over="ignore"):
-            _check_finite_squares(rows.ndim, low, high)
-        loc, std = _moments(rows, units, low, high, floor=False)
+            check_finite_squares(rows.ndim, low, high)
+        loc, std = moments(rows, units, low, high, floor=False)
         used = (self.high > self.low) & (std > 0)
         if not used.any():
             return  # the same everywhere: a matter of the score
@@ -240,130 +245,6 @@ class RowSpec:
         )
 
 
-class _Units:
-    """Which values of a row share a unit: a column, a channel of real images, or all pixels."""
-
-    def __init__(self, shape: tuple[int, ...], kind: str):
-        self.axes: tuple[int, ...] = ()  # of a row, over which units are shared
-        if len(shape) > 1:
-            self.axes = tuple(range(len(shape)))
-            if kind == "real" and len(shape) == 3:
-                self.axes = tuple(a for a in self.axes if a != channel_axis(shape))
-        kept = [side for axis, side in enumerate(shape) if axis not in self.axes]
-        self.n_units = math.prod(kept)
-        self.broadcast = tuple(1 if a in self.axes else side for a, side in enumerate(shape))
-
-    def reduced(self, values: _Floats, how: Any) -> _Floats:
-        """One number for each unit, from one for each place in a row."""
-        reduced: _Floats = np.asarray(how(values, axis=self.axes)).reshape(-1)
-        return reduced if self.axes else values.reshape(-1)
-
-
-def _ranges(rows: Rows) -> tuple[_Floats, _Floats, bool]:
-    """Smallest and largest value at each place in a row, and whether all are whole numbers."""
-    low = np.full(rows.shape[1:], np.inf)
-    high, whole = -low, True
-    for chunk in rows.chunks():
-        low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
-        if whole and chunk.dtype != np.uint8:
-            whole = bool((np.abs(chunk - np.rint(chunk)) <= _ROUNDING).all())
-    return low, high, whole
-
-
-def _overall(rows: Rows) -> tuple[float, float, bool]:
-    low, high, whole = _ranges(rows)
-    return float(low.min()), float(high.max()), whole
-
-
-def _moments(
-    rows: Rows, units: _Units, low: _Floats, high: _Floats, floor: bool = True
-) -> tuple[_Floats, _Floats]:
-    """Mean and scale of each unit; without ``floor`` the plain standard deviation.
-
-    Of values that are first mapped to [-1, 1]: neither large nor small units, nor a large mean,
-    cost digits.
-    """
-    middle, half = low / 2 + high / 2, high / 2 - low / 2
-    largest = np.maximum(np.abs(low), np.abs(high))
-    is_constant = half <= _rounding_of(rows, low, high)
-    half = np.where(half > 0, half, 1.0)
-    m, h = (v.reshape(units.broadcast) for v in (middle, half))
-    sums, squares = np.zeros(units.n_units), np.zeros(units.n_units)
-    for chunk in rows.chunks():
-        u = (chunk - m) / h
-        sums += units.reduced(u.sum(axis=0), np.sum)
-        squares += units.reduced(np.square(u).sum(axis=0), np.sum)
-    count = len(rows) * math.prod(rows.shape[1:]) / units.n_units
-    mean = sums / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    if not floor:
-        return middle + half * mean, np.where(is_constant, 0.0, half * std)
-    # Mostly constant columns: one row in a thousand should not lie thirty deviations out.
-    scale = half * np.maximum(std, 0.2)
-    # A column that never changes has no scale of its own; a tenth of its size then.
-    constant = np.where(largest > 0, largest / 10, 1.0)
-    return middle + half * mean, np.where(is_constant, constant, scale)
-
-
-def _rounding_of(rows: Rows, low: _Floats, high: _Floats) -> _Floats:
-    """Half the range of what would be a single value but for rounding errors."""
-    rounding: _Floats = _CONSTANT.get(rows.array.dtype, 0.0) * np.maximum(np.abs(low), np.abs(high))
-    return rounding
-
-
-def _check_finite_squares(ndim: int, low: _Floats, high: _Floats) -> None:
-    largest = np.maximum(np.abs(low), np.abs(high))
-    unit = int(largest.argmax())
-    if largest[unit] > 1e150:
-        where = f"Column {unit} of X" if ndim == 2 else "X"
-        raise ValueError(
-            f"{where} holds values as large as {largest[unit]:.3g}, whose squares are infinite. "
-            "Use another unit, or take logarithms, or look for wrong values."
-        )
-
-
-def _decided(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool) -> str:
-    """The kind of the values."""
-    smallest, largest = float(low.min()), float(high.max())
-    in_unit = smallest >= -_ROUNDING and largest <= 1 + _ROUNDING
-    in_bytes = whole and smallest >= -_ROUNDING and largest <= 255 + _ROUNDING
-    if said != "auto":
-        if (said == "unit" and not in_unit) or (said == "bytes" and not in_bytes):
-            needed = "from 0 to 1" if said == "unit" else "that are whole numbers from 0 to 255"
-            raise ValueError(
-                f"data_kind={said!r} needs values {needed}; X is {_described(rows)} with values "
-                f"from {smallest:.4g} to {largest:.4g}. Rescale X, or use data_kind='auto'."
-            )
-        return said
-    if rows.ndim == 2:
-        return "real"
-    if rows.origin == "uint8" or rows.array.dtype == np.uint8:
-        if rows.origin == "uint8" and largest <= 1:
-            warnings.warn(
-                "X is uint8 and no pixel is above 1, so as 8-bit images all are black or nearly "
-                "so. For black-and-white images give X.astype(bool), or data_kind='unit'.",
-                stacklevel=2,
-            )
-        is_binary = rows.origin != "uint8" and largest <= 1
-        return "unit" if is_binary else "bytes"
-    # Pixels in [0, 1] that are all darker than one of 256 levels are something else in small units.
-    is_visible = largest >= 1 / 255 and smallest >= -_ROUNDING * largest
-    if in_unit and (is_visible or smallest == largest == 0):
-        return "unit"
-    if in_bytes and rows.origin == "float":
-        warnings.warn(
-            f"X is {_described(rows)} with whole numbers from {smallest:.4g} to {largest:.4g}, and "
-            "is modelled as real numbers. If these are 8-bit images, give X.astype('uint8') or "
-            "data_kind='bytes', which detects better; data_kind='real' confirms real numbers.",
-            stacklevel=2,
-        )
-    return "real"
-
-
-def _described(rows: Rows) -> str:
-    return rows.origin if rows.origin != "float" else str(rows.array.dtype)
-
-
 def _is_rescaled(factors: _Floats, loc: _Floats, fitted_loc: _Floats) -> bool:
     """Whether standard deviations and means are the fitted ones times the same common factor."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -376,14 +257,14 @@ def _is_rescaled(factors: _Floats, loc: _Floats, fitted_loc: _Floats) -> bool:
 
 
 def _warn_of_invisible(
-    rows: Rows, units: _Units, scale: _Floats, low: _Floats, high: _Floats
+    rows: Rows, units: Units, scale: _Floats, low: _Floats, high: _Floats
 ) -> None:
     if rows.ndim == 2:
         _warn_of_outlying(rows, scale)
         return
     # Places of the image that vary, but on a far smaller scale than their channel.
     part = (high - low) / scale.reshape(units.broadcast)
-    varies = (part > 1e-9) & (high / 2 - low / 2 > _rounding_of(rows, low, high))
+    varies = (part > 1e-9) & (high / 2 - low / 2 > rounding_of(rows, low, high))
     invisible = varies & (part < _INVISIBLE)
     if invisible.mean() > 0.01:
         warnings.warn(
@@ -400,7 +281,7 @@ def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
     step = -(-len(rows) // _MOST_QUANTILE_ROWS)
     X = rows.take(slice(None, None, step))
     low, middle, high = np.percentile(X, [25, 50, 75], axis=0)
-    varies = high / 2 - low / 2 > _rounding_of(rows, low, high)
+    varies = high / 2 - low / 2 > rounding_of(rows, low, high)
     columns = np.flatnonzero(varies & (high - low < _SMALLEST_SPREAD * scale))
     if len(columns):
         i = columns[0]

@@ -24,11 +24,12 @@ from skood.core.batches import (
     numbers_kept_per_row,
     resolve_device,
 )
+from skood.core.data_kinds import DATA_KINDS
 from skood.core.modes import explicit_construction, own_modes
 from skood.core.noise import Noise, Stream
 from skood.core.parameters import check_count, draw_seed
 from skood.core.protocols import DensityNetwork, Objective
-from skood.core.row_spec import DATA_KINDS, RowSpec
+from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.models._bounds import bounds_of_batch, check_prior_layers, samples_at_a_time
 from skood.models._nested import NestedDefaults
