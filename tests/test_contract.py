@@ -113,8 +113,14 @@ def test_every_public_estimator_is_covered():
     assert {type(e) for e in DETECTORS} == set(all_detectors()) >= {GradientNorm, HierarchicalLLR}
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["own model", "frozen model"])
-@pytest.mark.parametrize("detector", DETECTORS, ids=name_of)
+@pytest.mark.parametrize(
+    "detector, frozen",
+    [
+        pytest.param(detector, frozen, id=f"{name_of(detector)}-{frozen}")
+        for detector in DETECTORS
+        for frozen in ((False, True) if hasattr(detector, "model") else (False,))
+    ],
+)
 def test_a_detector_knows_the_names_of_columns(detector, frozen):
     table = np.random.default_rng(0).normal(size=(120, 3))
     frame = pd.DataFrame(table, columns=["a", "b", "c"])
@@ -128,7 +134,8 @@ def test_a_detector_knows_the_names_of_columns(detector, frozen):
     assert np.isfinite(detector.score_samples(frame)).all()
     assert set(detector.predict(frame)) <= {-1, 1}
     assert len(detector.group_p_values(frame, 1)) == len(frame)
-    assert np.isfinite(detector.score(frame))
+    if hasattr(detector, "score"):
+        assert np.isfinite(detector.score(frame))
     with pytest.raises(ValueError, match="feature names"):
         detector.predict(frame[["b", "a", "c"]])
 

@@ -97,6 +97,10 @@ def small(
         if "n_importance_samples" in names:
             parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)
+    if "detectors" in names:
+        classes = (skood.detectors.HierarchicalLLR, skood.detectors.Likelihood)
+        parameters["detectors"] = [(member.__name__.lower(), small(member)) for member in classes]
+        return estimator_class(**parameters)
     shared: dict[str, Any] = {"max_epochs": 2, "width": 8, "latent_dims": (3, 2, 2)}
     shared |= {"n_steps": 2, "n_transforms": 1}
     shared["trainer"] = Trainer(patience=None)
