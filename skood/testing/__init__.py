@@ -105,7 +105,7 @@ def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
     'Gaussian'
     """
     protocol = getattr(detector_class, "_model_protocol", DensityModel)
-    models = (skood.models.HVAE, *all_models())
+    models: list[type[BaseEstimator]] = [skood.models.HVAE, *all_models()]
     return next(model for model in models if not missing_members(protocol, model))
 
 
