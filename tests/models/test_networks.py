@@ -172,7 +172,7 @@ def two_threads():
 )
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("detector", [Likelihood, GradientNorm])
-@pytest.mark.parametrize("model", [HVAE, Glow])
+@pytest.mark.parametrize("model", [HVAE, Glow, Gaussian])
 def test_a_forked_process_scores_without_hanging(detector, model):
     X = easy_images(200, side=16)
     fitted = detector(small(model), random_state=0).fit(X)
