@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from skood.testing import all_models, easy_images
+from skood.testing import all_trained_models, easy_images
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -38,7 +38,7 @@ def data():
 
 @pytest.fixture
 def small_defaults(monkeypatch):
-    for model in all_models():
+    for model in all_trained_models():
         defaults = model.__init__.__kwdefaults__
         for name in SMALL.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, SMALL[name])

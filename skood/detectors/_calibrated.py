@@ -156,7 +156,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     def _check_scoring_parameters(self) -> None:
         for name, value in self._scoring_parameters().items():
-            if value != self.calibrated_with_[name]:
+            if not np.array_equal(value, self.calibrated_with_[name]):
                 raise ValueError(
                     f"{name} was changed from {self.calibrated_with_[name]!r} to {value!r} after "
                     "the threshold had been set for the former. Call fit again; with memory= or a "

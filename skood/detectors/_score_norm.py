@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Memory
-from numpy.typing import ArrayLike, NDArray
-from sklearn.covariance import OAS, EmpiricalCovariance
-from torch import Tensor
+from numpy.typing import NDArray
+from sklearn.covariance import OAS, ShrunkCovariance
 
 from skood.core.protocols import ScoreModel
 from skood.core.rows import Rows
@@ -20,6 +19,8 @@ from skood.models import Gaussian
 __all__ = ["ScoreNorm"]
 
 _FEW_ROWS_PER_LEVEL = 10
+# With one feature all norms are proportional, and how they differ is a matter of rounding.
+_ABOVE_ROUNDING = 1e-10
 
 
 class ScoreNorm(ModelDetector):
@@ -45,7 +46,7 @@ class ScoreNorm(ModelDetector):
 
     Attributes
     ----------
-    norms_ : sklearn.covariance.EmpiricalCovariance
+    norms_ : sklearn.covariance.ShrunkCovariance or OAS
         Mean and covariance of the log norms of normal rows.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
@@ -95,15 +96,13 @@ class ScoreNorm(ModelDetector):
         self.memory = memory
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
+    def _fit(self, rows: Rows) -> None:
         levels = list(self.noise_levels)
         if not levels or not all(isinstance(s, Real) and 0 < s < np.inf for s in levels):
             raise ValueError(
                 f"noise_levels must be positive numbers, at least one; got {self.noise_levels!r}."
             )
-        return super().fit(X, y)
-
-    fit.__doc__ = ModelDetector.fit.__doc__
+        super()._fit(rows)
 
     def _nested_default(self, name: str) -> Any:
         return Gaussian()
@@ -111,6 +110,10 @@ class ScoreNorm(ModelDetector):
     @property
     def _reference_fraction(self) -> float:
         return 0.5
+
+    @property
+    def _fewest_calibration_rows(self) -> int:
+        return 4  # half of them for a covariance, which one row does not have
 
     def _log_norms(self, rows: Rows) -> NDArray[np.float64]:
         norms = self.model_.score_norms(self._of_model(rows), tuple(self.noise_levels))
@@ -120,7 +123,8 @@ class ScoreNorm(ModelDetector):
     def _fit_reference(self, rows: Rows) -> None:
         # Norms at neighbouring levels are nearly the same, and shrinkage hides how they differ.
         few = len(rows) < _FEW_ROWS_PER_LEVEL * len(self.noise_levels)
-        self.norms_ = (OAS() if few else EmpiricalCovariance()).fit(self._log_norms(rows))
+        covariance = OAS() if few else ShrunkCovariance(shrinkage=_ABOVE_ROUNDING)
+        self.norms_ = covariance.fit(self._log_norms(rows))
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         distances: NDArray[np.float64] = self.norms_.mahalanobis(self._log_norms(rows))

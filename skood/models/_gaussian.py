@@ -96,8 +96,7 @@ class Gaussian(FlowMixin, BaseDensity):
             mean, covariance = _moments(gaussian, rows, spec, device)
             covariance, self.shrinkage_ = _shrunk(covariance, len(rows))
             # No direction has less than the noise that any density needs.
-            covariance.diagonal().add_(gaussian.coordinates.noise_std**2)
-            gaussian.bijection.set_moments(mean, covariance)
+            gaussian.bijection.set_moments(mean, covariance, gaussian.coordinates.noise_std)
             gaussian.to("cpu")
 
     def score_norms(
@@ -130,16 +129,20 @@ def _moments(
 ) -> tuple[Tensor, Tensor]:
     """Mean and covariance of the rows in the network's coordinates, float64, in one pass."""
     n_values = spec.n_values
-    mean = torch.zeros(n_values, dtype=torch.float64, device=device)
+    total = torch.zeros(n_values, dtype=torch.float64, device=device)
     squares = torch.zeros(n_values, n_values, dtype=torch.float64, device=device)
+    origin = torch.zeros(n_values, device=device)
     for start in range(0, len(rows), _ROWS_AT_A_TIME):
         part = rows.take(slice(start, start + _ROWS_AT_A_TIME))
         y = network.coordinates.standardize(spec.to_tensor(part, device)).flatten(1)
+        # Far from zero, the squares of a bright pixel that hardly varies would be all rounding.
+        origin = origin if start else y.mean(0)
+        y = y - origin
         # Products of pixels are exact enough in single precision; sums of many are not.
         squares += y.mT @ y
-        mean += y.double().sum(0)
-    mean /= len(rows)
-    return mean, squares / len(rows) - torch.outer(mean, mean)
+        total += y.double().sum(0)
+    mean = total / len(rows)
+    return mean + origin, squares / len(rows) - torch.outer(mean, mean)
 
 
 def _shrunk(covariance: Tensor, n_rows: int) -> tuple[Tensor, float]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import skood.detectors
 import skood.models
+from skood.core.protocols import DensityModel, missing_members
 from skood.core.row_spec import RowSpec
 from skood.core.rows import check_rows
 from skood.testing._image_checks import image_checks
@@ -21,9 +22,11 @@ from skood.training.trainer import Trainer
 __all__ = [
     "all_detectors",
     "all_models",
+    "all_trained_models",
     "easy_images",
     "image_checks",
     "image_layouts",
+    "model_for",
     "small",
     "spec_of",
     "tensor_of",
@@ -67,6 +70,18 @@ def all_models() -> list[type[BaseEstimator]]:
     return [getattr(skood.models, name) for name in skood.models.__all__]
 
 
+def all_trained_models() -> list[type[BaseEstimator]]:
+    """Those that are trained by gradient descent, and so have epochs, a trainer and a history.
+
+    Examples
+    --------
+    >>> from skood.testing import all_trained_models
+    >>> "Gaussian" in [model.__name__ for model in all_trained_models()]
+    False
+    """
+    return [model for model in all_models() if hasattr(model, "at_epoch")]
+
+
 def all_detectors() -> list[type[BaseEstimator]]:
     """Every public detector.
 
@@ -77,6 +92,21 @@ def all_detectors() -> list[type[BaseEstimator]]:
     True
     """
     return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
+
+
+def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
+    """A model that has what the detector asks of it: HVAE, or else the first that will do.
+
+    Examples
+    --------
+    >>> from skood import ScoreNorm
+    >>> from skood.testing import model_for
+    >>> model_for(ScoreNorm).__name__
+    'Gaussian'
+    """
+    protocol = getattr(detector_class, "_model_protocol", DensityModel)
+    models: list[type[BaseEstimator]] = [skood.models.HVAE, *all_models()]
+    return next(model for model in models if not missing_members(protocol, model))
 
 
 def small(
@@ -93,7 +123,7 @@ def small(
     """
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
-        parameters["model"] = small(skood.models.HVAE) if model is None else model
+        parameters["model"] = small(model_for(estimator_class)) if model is None else model
         if "n_importance_samples" in names:
             parameters.setdefault("n_importance_samples", 2)
         return estimator_class(**parameters)

@@ -5,8 +5,8 @@ import pytest
 from sklearn.frozen import FrozenEstimator
 
 import skood.core.rows
-from skood import HVAE, Glow, HierarchicalLLR
-from skood.testing import all_detectors, easy_images, small
+from skood import Glow, HierarchicalLLR
+from skood.testing import all_detectors, easy_images, model_for, small
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skood.CollapseWarning"),
@@ -56,9 +56,9 @@ def test_groups_are_validated_once(detector, method, validations):
     assert validations == [50]
 
 
-@pytest.mark.parametrize("detector", DETECTORS[:4], ids=ids)
-def test_a_fit_around_a_frozen_model_validates_once(detector, validations):
-    model = small(HVAE, random_state=0).fit(INPUTS["images"])
+@pytest.mark.parametrize("kind", all_detectors())
+def test_a_fit_around_a_frozen_model_validates_once(kind, validations):
+    model = small(model_for(kind), random_state=0).fit(INPUTS["images"])
     validations.clear()
-    type(detector)(FrozenEstimator(model), random_state=0).fit(INPUTS["images"])
+    kind(FrozenEstimator(model), random_state=0).fit(INPUTS["images"])
     assert validations == [120]

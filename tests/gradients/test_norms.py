@@ -151,7 +151,7 @@ def test_the_norms_of_a_row_do_not_depend_on_how_many_rows_there_are(model, n):
     assert_same(few, norms(model)[:, :n])
 
 
-def test_the_norms_of_a_row_are_the_same_bits_whatever_rows_are_beside_it(model):
+def test_the_norms_of_a_row_are_bitwise_equal_whatever_rows_are_beside_it(model):
     others = model.x.flip(0)
     others[2] = model.x[2]
     beside_others = squared_norms(model.network, model.target, others, model.plan)

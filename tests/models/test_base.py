@@ -129,13 +129,13 @@ def test_a_single_row_can_be_fitted(X):
 
 
 @pytest.mark.parametrize("network", ["patch", "resnet"])
-def test_a_pickle_scores_to_the_same_bit(network):
+def test_the_scores_of_a_pickle_are_bitwise_equal(network):
     model = hvae(network=network, max_epochs=1).fit(IMAGES)
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.score_samples(IMAGES), model.score_samples(IMAGES))
 
 
-def test_a_clone_is_not_fitted_and_fits_to_the_same_bit(of_images):
+def test_a_clone_is_not_fitted_and_its_fit_is_bitwise_equal(of_images):
     cloned = clone(of_images)
     assert not hasattr(cloned, "network_")
     np.testing.assert_array_equal(

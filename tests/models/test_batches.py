@@ -107,7 +107,7 @@ def kept_per_row(model, X):
 @pytest.mark.parametrize("most, sizes", [(300, (32, 128)), (40, (32,)), (9, (8,)), (0.5, (1,))])
 def test_rows_of_large_size_get_smaller_batches(model, most, sizes, monkeypatch):
     X = easy_images(40)
-    model = small(model, random_state=0, max_epochs=1).fit(X)
+    model = small(model, random_state=0).fit(X)
     limit = int(most * kept_per_row(model, X))
     monkeypatch.setitem(batches._NUMBERS_KEPT, "cpu", limit)
     scores = model.fit(X).score_samples(X, n_importance_samples=3)
@@ -119,7 +119,7 @@ def test_rows_of_large_size_get_smaller_batches(model, most, sizes, monkeypatch)
 
 def test_no_batch_in_scoring_is_larger_than_memory_allows(monkeypatch):
     X, seen = easy_images(40), []
-    model = small(all_models()[0], random_state=0, max_epochs=1).fit(X)
+    model = small(all_models()[0], random_state=0).fit(X)
     monkeypatch.setitem(batches._NUMBERS_KEPT, "cpu", 9 * kept_per_row(model, X))
     model.fit(X)
     terms = model.network_.terms

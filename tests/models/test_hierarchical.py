@@ -138,7 +138,7 @@ def test_any_number_of_layers_can_be_maps(model, network, X, n_spatial_layers, m
 
 
 @every(MODELS, TABLE, GREY)
-def test_what_is_rebuilt_or_drawn_has_the_shape_of_x(model, network, X, make):
+def test_what_is_reconstructed_or_drawn_has_the_shape_of_x(model, network, X, make):
     fitted = make(model, network=network).fit(X)
     n_layers = fitted.network_.n_layers
     assert fitted.sample(3).shape == (3, *X.shape[1:])

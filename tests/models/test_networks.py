@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
 
-from skood import HVAE, MAF, VAE, Glow, GradientNorm, Likelihood, SeReMAF
+from skood import HVAE, MAF, VAE, Gaussian, Glow, GradientNorm, Likelihood, SeReMAF
 from skood.core.modes import explicit_construction
 from skood.core.protocols import (
     DensityNetwork,
@@ -18,7 +18,7 @@ from skood.core.protocols import (
     LatentNetwork,
     ScoreNetwork,
 )
-from skood.testing import all_models, easy_images, image_layouts, small
+from skood.testing import all_models, all_trained_models, easy_images, image_layouts, small
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skood.CollapseWarning"),
@@ -33,23 +33,23 @@ ROWS = {
 }
 EVERY = pytest.mark.parametrize("model", all_models())
 KINDS = pytest.mark.parametrize("kind", ROWS)
-FLOWS = {MAF, Glow}
+FLOWS = {MAF, Glow, Gaussian}
 
 
 @KINDS
 @EVERY
 def test_a_network_can_do_what_its_model_promises(model, kind):
-    network = small(model, max_epochs=1).fit(ROWS[kind]).network_
+    network = small(model).fit(ROWS[kind]).network_
     assert isinstance(network, DensityNetwork)
     assert isinstance(network, LatentNetwork) == (model not in FLOWS)
     assert isinstance(network, InvertibleNetwork) == (model in FLOWS)
-    assert not isinstance(network, ScoreNetwork)
+    assert isinstance(network, ScoreNetwork) == (model is Gaussian)
 
 
 @KINDS
 @EVERY
 def test_a_network_is_initialisable_where_a_first_batch_sets_some_parameters(model, kind):
-    network = small(model, max_epochs=1).fit(ROWS[kind]).network_
+    network = small(model).fit(ROWS[kind]).network_
     sets_some = any(hasattr(module, "initialising") for module in network.modules())
     assert isinstance(network, Initialisable) == sets_some
     if model is Glow:
@@ -80,7 +80,7 @@ class ShapeOnly:
 @KINDS
 @pytest.mark.parametrize("model", [m for m in all_models() if m not in FLOWS])
 def test_layers_are_counted_from_the_shape_without_a_network(model, kind, monkeypatch):
-    estimator = small(model, max_epochs=1)
+    estimator = small(model)
     expected = estimator.fit(ROWS[kind]).n_layers_
 
     def refuse(*_):
@@ -99,7 +99,7 @@ def test_the_bounds_of_a_flow_on_a_table_are_finite():
 # --------------------------------------------------------------------------- parameters of defaults
 
 
-@EVERY
+@pytest.mark.parametrize("model", all_trained_models())
 def test_parameters_of_the_default_trainer_can_be_set(model):
     estimator = model().set_params(trainer__patience=3)
     assert estimator.get_params()["trainer__patience"] == 3
@@ -172,7 +172,7 @@ def two_threads():
 )
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("detector", [Likelihood, GradientNorm])
-@pytest.mark.parametrize("model", [HVAE, Glow])
+@pytest.mark.parametrize("model", [HVAE, Glow, Gaussian])
 def test_a_forked_process_scores_without_hanging(detector, model):
     X = easy_images(200, side=16)
     fitted = detector(small(model), random_state=0).fit(X)

@@ -120,8 +120,8 @@ def test_the_density_of_x_given_z_integrates_to_one():
 @torch.no_grad()
 def test_a_reconstruction_is_the_mean_of_the_base_variables_pushed_through_the_flow():
     network, x = build(TABLE), rows(TABLE)
-    rebuilt = network.reconstruct(x, Noise(0), ())
-    latents, y = network.encode(x, Noise(0)), network.likelihood.observe(rebuilt, Noise(0))
+    reconstructed = network.reconstruct(x, Noise(0), ())
+    latents, y = network.encode(x, Noise(0)), network.likelihood.observe(reconstructed, Noise(0))
     for i, transform in enumerate(network.likelihood.transforms):
         y, _ = transform(y, latents[i % 3])
     torch.testing.assert_close(
@@ -148,7 +148,7 @@ def test_the_base_is_corrected_from_the_top_layer_down():
 
 
 @DATA
-def test_what_is_rebuilt_or_drawn_has_the_shape_of_x(X):
+def test_what_is_reconstructed_or_drawn_has_the_shape_of_x(X):
     model = make().fit(X)
     assert model.sample(3).shape == (3, *X.shape[1:])
     assert model.reconstruct(X, k=1).shape == X.shape

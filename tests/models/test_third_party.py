@@ -170,7 +170,7 @@ def test_a_model_without_transform_has_nothing_of_a_transformer(name, table):
 @pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 @pytest.mark.parametrize("model", all_models())
 def test_flows_and_latent_models_are_transformers(model, table):
-    fitted = small(model, max_epochs=1)
+    fitted = small(model)
     assert isinstance(fitted, TransformerMixin)
     Z = fitted.set_output(transform="pandas").fit_transform(table[0])
     assert list(Z.columns) == list(fitted.get_feature_names_out())

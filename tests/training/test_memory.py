@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from skood import HVAE, Glow, HierarchicalLLR
+from skood import HVAE, Gaussian, Glow, HierarchicalLLR, ScoreNorm
 from skood.testing import small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -40,6 +40,8 @@ def peak_of(function, X):
 
 
 ESTIMATORS = {
+    "Gaussian": Gaussian(random_state=0),
+    "ScoreNorm": ScoreNorm(random_state=0),
     "Glow": small(Glow, **MODEL | {"width": 4}),
     "HierarchicalLLR": small(
         HierarchicalLLR, small(HVAE, **MODEL), n_importance_samples=1, random_state=0

@@ -45,9 +45,11 @@ class PrincipalAxes(Bijection):
         return (y * self.log_std.exp()) @ self.axes + self.mean
 
     @torch.no_grad()
-    def set_moments(self, mean: Tensor, covariance: Tensor) -> None:
-        """Whiten x with this mean (n_values,) and positive definite covariance, float64."""
+    def set_moments(self, mean: Tensor, covariance: Tensor, noise_std: float) -> None:
+        """Whiten x with this mean (n_values,) and covariance, float64, and with noise added."""
         variances, axes = torch.linalg.eigh(covariance)
+        # Rounding makes some of a singular covariance negative.
+        variances = variances.clamp(min=0) + noise_std**2
         self.mean.copy_(mean)
         self.log_std.copy_(0.5 * variances.log())
         self.axes.copy_(axes.mT)

@@ -227,7 +227,7 @@ def test_the_default_precision_of_torch_changes_nothing(name, double_by_default)
 
 @pytest.mark.parametrize("n_channels", [2, 5, 48])
 @pytest.mark.parametrize("sides", [(), (4, 4)])
-def test_a_convolution_gives_a_row_the_same_bits_at_any_place_of_a_batch(n_channels, sides):
+def test_the_convolution_of_a_row_is_bitwise_equal_at_any_place_of_a_batch(n_channels, sides):
     with explicit_construction(0), torch.no_grad():
         x = torch.randn(128, n_channels, *sides)
         layer = InvertibleConvolution(n_channels)

@@ -285,10 +285,10 @@ def test_a_layer_from_the_prior_rebuilds_its_mean_or_a_sample(mirror):
     assert abs(samples.mean()) < 0.1 and 0.9 < samples.std() < 1.1
 
 
-def test_samples_of_the_posterior_rebuild_x_in_another_way_each_time(mirror):
-    rebuilt = torch.stack([mirror.reconstruct(X, Noise(s), (), below="sample") for s in range(300)])
-    torch.testing.assert_close(rebuilt.mean(0), X, rtol=0, atol=0.15)
-    assert rebuilt.std().item() == pytest.approx(math.sqrt(0.25 + X.var().item()), rel=0.05)
+def test_samples_of_the_posterior_reconstruct_x_in_another_way_each_time(mirror):
+    drawn = torch.stack([mirror.reconstruct(X, Noise(s), (), below="sample") for s in range(300)])
+    torch.testing.assert_close(drawn.mean(0), X, rtol=0, atol=0.15)
+    assert drawn.std().item() == pytest.approx(math.sqrt(0.25 + X.var().item()), rel=0.05)
 
 
 @torch.no_grad()
