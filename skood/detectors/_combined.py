@@ -160,6 +160,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         shared = {} if shared is None else shared
         stops = []
         for member in self.detectors_.values():
+            member._validate_params()
             member.set_params(fpr=_UNUSED_RATE)
             own = seed if member.random_state is None else draw_seed(member.random_state)
             stops.append(member._learn(rows, own, shared))

@@ -132,7 +132,7 @@ def small(
         parameters["detectors"] = [(member.__name__.lower(), small(member)) for member in classes]
         return estimator_class(**parameters)
     shared: dict[str, Any] = {"max_epochs": 2, "width": 8, "latent_dims": (3, 2, 2)}
-    shared |= {"n_steps": 2, "n_transforms": 1}
+    shared |= {"n_steps": 2, "n_transforms": 1, "n_mixtures": 2}
     shared["trainer"] = Trainer(patience=None)
     shared = {name: value for name, value in shared.items() if name in names}
     return estimator_class(**(shared | parameters))
