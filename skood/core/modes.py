@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-__all__ = ["explicit_construction", "own_modes"]
+__all__ = ["explicit_construction", "own_modes", "use_one_thread_after_a_fork"]
 
 _process = os.getpid()  # that imported skood; another one is a fork of it
 
@@ -25,7 +26,7 @@ def own_modes(*, grad: bool) -> Iterator[None]:
     Neither ``torch.inference_mode``, ``torch.no_grad`` nor ``torch.autocast`` around a call changes
     what happens in the block. All of them are states of a thread, so no other thread is touched.
     """
-    _use_one_thread_after_a_fork()
+    use_one_thread_after_a_fork()
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     with ExitStack() as modes:
         modes.enter_context(torch.inference_mode(not grad))
@@ -35,11 +36,12 @@ def own_modes(*, grad: bool) -> Iterator[None]:
         yield
 
 
-def _use_one_thread_after_a_fork() -> None:
+def use_one_thread_after_a_fork() -> None:
     """In a forked process the pool of OpenMP threads is gone, and waiting for it takes forever."""
     global _process
     if os.getpid() != _process:
         torch.set_num_threads(1)
+        threadpool_limits(1, user_api="openmp")  # scikit-learn has a pool of its own
         _process = os.getpid()
 
 

@@ -85,6 +85,13 @@ class Rows:
 
         return pd.DataFrame(np.asarray(self), columns=list(self.names))
 
+    def as_known_to(self, estimator: Any) -> Any:
+        """`as_given`, but for a fitted estimator that saw an array: a frozen one may have."""
+        knows_no_names = hasattr(estimator, "n_features_in_") and not hasattr(
+            estimator, "feature_names_in_"
+        )
+        return np.asarray(self) if knows_no_names else self.as_given()
+
     def remember_on(self, estimator: Any) -> None:
         """Give the estimator the fitted attributes that tell what rows it knows."""
         for name in _FITTED_ON:

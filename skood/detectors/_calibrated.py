@@ -14,9 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
 from skood.core.parameters import check_group_size, draw_seed
 from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.detectors._shared_models import SharedModels
 
 __all__ = ["CalibratedDetector"]
 
@@ -27,9 +29,10 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
     It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
-    ``_learn(rows, seed)``, which learns whatever the scores need from a part of the rows;
-    and ``_statistic(rows)``, a number for each row (higher: more OOD). The other rows set the
-    threshold.
+    ``_learn(rows, seed, shared)``, which learns whatever the scores need from a part of the rows;
+    and ``_statistic(rows)``, a number for each row (higher: more OOD). ``_calibrate(rows)`` sets
+    the threshold with the other rows. What can be refused before it is learned is refused by
+    ``_check_learnable(rows)``.
     If a detector learns something of normal rows that the threshold must not see, it gives
     ``_reference_fraction`` and ``_fit_reference(rows)``. If its score is not the statistic itself,
     and the score of a group not the mean of the statistics, it gives ``_combine(statistics)``; if a
@@ -82,6 +85,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or X is not valid; the detector is then as it was before.
+        KeyboardInterrupt
+            After Ctrl-C. Where all models have been trained for one epoch at least, the threshold
+            is set first, and the detector can be used.
 
         Warns
         -----
@@ -89,8 +95,20 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             If there are too few rows to promise ``fpr``, or if all have the same score.
         """
         self._validate_params()
+        use_one_thread_after_a_fork()
         fitted = unfitted_copy(self)
-        fitted._fit(check_rows(self, X, reset=True))
+        try:
+            fitted._fit(check_rows(self, X, reset=True))
+        except (KeyboardInterrupt, SystemExit):
+            if fitted._has_learned:
+                self._take_over(fitted)
+            raise
+        except Exception:
+            # A trained model is worth keeping, unless there is a whole detector already.
+            if fitted._has_learned and not self.__sklearn_is_fitted__():
+                vars(fitted).pop("calibration_scores_", None)
+                self._take_over(fitted)
+            raise
         self._take_over(fitted)
         return self
 
@@ -98,6 +116,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """All of `fit` on a detector that nobody uses yet."""
         seed = self._draw_seed()
         training, left = self._split(rows, seed)
+        self._check_learnable(training)
         stop = self._learn(training, seed)
         rows.remember_on(self)
         self._calibrate(left)
@@ -125,6 +144,11 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
                 "rows of X to train on. Use a smaller one."
             )
         return n_calibration
+
+    @property
+    def _has_learned(self) -> bool:
+        """Whether `_learn` came to its end, if not the threshold."""
+        return "input_shape_" in vars(self)
 
     @property
     def _is_frozen(self) -> bool:
@@ -166,6 +190,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def _checked(self, X: ArrayLike | Tensor) -> Rows:
         """Rows to be scored by the fitted detector."""
         check_is_fitted(self)
+        use_one_thread_after_a_fork()
         self._check_scoring_parameters()
         return check_rows(self, X, reset=False)
 
@@ -207,8 +232,11 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """Part of the calibration rows that `_fit_reference` gets."""
         return 0.0
 
+    def _check_learnable(self, rows: Rows) -> None:
+        """Raise ValueError if `_learn` cannot work: before any training, which may take hours."""
+
     def _learn(
-        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+        self, rows: Rows, seed: int, shared: SharedModels | None = None
     ) -> BaseException | None:
         """Learn what scores need.
 
@@ -216,8 +244,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         ----------
         rows : Rows
         seed : int
-        shared : dict, optional
-            Trained models by a key, of detectors that learn from the same rows.
+        shared : SharedModels, optional
+            Of detectors that learn from the same rows.
 
         Returns
         -------

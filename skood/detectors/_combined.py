@@ -17,6 +17,7 @@ from skood.core.parameters import draw_seed
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._default_members import default_members
+from skood.detectors._shared_models import SharedModels
 from skood.scores.survival import LogSurvival
 
 __all__ = ["CombinedDetector"]
@@ -131,14 +132,16 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         return super()._split(rows, seed)
 
     def _check_members(self, members: Any) -> None:
-        for member in members:
-            if not (isinstance(member, tuple) and isinstance(member[-1], CalibratedDetector)):
-                raise ValueError(
-                    f"detectors must hold (name, detector) tuples; got {member!r}. Put a "
-                    "scikit-learn estimator into a ConformalDetector."
-                )
         if not members:
             raise ValueError("detectors is empty; give at least one (name, detector) tuple.")
+        for member in members:
+            if not _is_member(member):
+                raise ValueError(
+                    f"detectors must hold (name, detector) tuples; got {member!r}. Put a "
+                    "scikit-learn estimator into a ConformalDetector, and the members of another "
+                    "CombinedDetector into this one."
+                )
+            member[1]._validate_params()
         self._validate_names([name for name, _ in members])
 
     @property
@@ -154,18 +157,20 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     def _reference_fraction(self) -> float:
         return 0.5
 
-    def _learn(
-        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
-    ) -> BaseException | None:
-        shared = {} if shared is None else shared
-        stops = []
+    def _check_learnable(self, rows: Rows) -> None:
         for member in self.detectors_.values():
-            member._validate_params()
+            member._check_learnable(rows)
+
+    def _learn(
+        self, rows: Rows, seed: int, shared: SharedModels | None = None
+    ) -> BaseException | None:
+        shared = shared or SharedModels()
+        for member in self.detectors_.values():
             member.set_params(fpr=_UNUSED_RATE)
             own = seed if member.random_state is None else draw_seed(member.random_state)
-            stops.append(member._learn(rows, own, shared))
+            member._learn(rows, own, shared)
             rows.remember_on(member)
-        return next((stop for stop in stops if stop is not None), None)
+        return shared.interrupt
 
     def _fit_reference(self, rows: Rows) -> None:
         for member in self.detectors_.values():
@@ -195,3 +200,10 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
             -log p in nats: 0 for an ordinary row, 3 for one in twenty, 7 for one in a thousand.
         """
         return self._evidence(self._checked(X))
+
+
+def _is_member(member: Any) -> bool:
+    if not (isinstance(member, tuple) and len(member) == 2 and isinstance(member[0], str)):
+        return False
+    detector = member[1]
+    return isinstance(detector, CalibratedDetector) and not isinstance(detector, CombinedDetector)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
+from skood.detectors._shared_models import SharedModels
 
 __all__ = ["ConformalDetector"]
 
@@ -102,33 +103,40 @@ class ConformalDetector(CalibratedDetector):
     def _is_frozen(self) -> bool:
         return isinstance(self.estimator, FrozenEstimator)
 
-    def _learn(self, rows: Rows, seed: int, shared: dict[str, Any] | None = None) -> None:
+    def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
         self.rows_ = RowSpec.of(rows)
         if isinstance(self.estimator, FrozenEstimator):
-            check_is_fitted(self.estimator.estimator)
-            self.estimator_ = self._checked_estimator(self.estimator.estimator)
+            self.estimator_ = self.estimator.estimator
             return
         estimator = IsolationForest() if self.estimator is None else clone(self.estimator)
-        if estimator.get_params().get("random_state", seed) is None:
-            estimator.set_params(random_state=seed % 2**32)
-        self.estimator_ = self._checked_estimator(estimator).fit(self._given(rows))
+        seeds = [name for name in estimator.get_params() if _is_seed(name)]  # of its parts, too
+        unset = [name for name in seeds if estimator.get_params()[name] is None]
+        estimator.set_params(**dict.fromkeys(unset, seed % 2**32))
+        self.estimator_ = estimator.fit(self._given(rows, estimator))
 
-    def _checked_estimator(self, estimator: Any) -> Any:
-        if not hasattr(estimator, "score_samples"):
+    def _check_learnable(self, rows: Rows) -> None:
+        estimator = self.estimator.estimator if self._is_frozen else self.estimator
+        if estimator is not None and not hasattr(estimator, "score_samples"):
             raise ValueError(
                 f"{type(self).__name__} asks its estimator for score_samples, which "
                 f"{estimator!r} lacks. Use one that has it, such as IsolationForest() or "
                 "LocalOutlierFactor(novelty=True)."
             )
-        return estimator
+        if self._is_frozen:
+            check_is_fitted(estimator)
 
-    def _given(self, rows: Rows) -> Any:
+    def _given(self, rows: Rows, estimator: Any) -> Any:
         """Rows as the estimator takes them."""
         if rows.ndim == 2:
-            return rows.as_given()
+            return rows.as_known_to(estimator)
         X = np.asarray(rows)
         return X.reshape(len(X), -1) if self.flatten else X
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         self.rows_.check(type(self).__name__, rows)
-        return -np.asarray(self.estimator_.score_samples(self._given(rows)), dtype=np.float64)
+        X = self._given(rows, self.estimator_)
+        return -np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
+
+
+def _is_seed(name: str) -> bool:
+    return name.rpartition("__")[2] == "random_state"

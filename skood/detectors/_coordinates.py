@@ -47,8 +47,9 @@ class StandardizedVectors:
         if X.shape[1] <= _MOST_COORDINATES:
             return cls(spec, None), X
         projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
-        Z = projection.fit_transform(X)
-        return cls(spec, projection), np.asarray(Z, dtype=np.float64)
+        projection.set_output(transform="default")  # whatever the user has set for all
+        Z: _Floats = projection.fit_transform(X)
+        return cls(spec, projection), Z
 
     def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:
         """``function`` of new rows in batches of a fixed size, so that company does not matter.

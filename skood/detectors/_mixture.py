@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from sklearn import config_context
 from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval
 
@@ -15,6 +16,7 @@ from skood.core.noise import Stream
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._coordinates import StandardizedVectors
+from skood.detectors._shared_models import SharedModels
 
 __all__ = ["MixtureLikelihood"]
 
@@ -26,6 +28,8 @@ _ROWS_PER_COMPONENT = 5
 # A tenth of a standard deviation in each direction: columns with few different values have no
 # density, and narrow components fit single rows.
 _SMALLEST_VARIANCE = 0.01
+# Rows that differ by less than 1e-6 standard deviations are the same.
+_DIGITS = 6
 # Nats per row: expectation maximisation stops once a step gains less.
 _TOLERANCE = 0.01
 
@@ -94,7 +98,7 @@ class MixtureLikelihood(CalibratedDetector):
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    def _learn(self, rows: Rows, seed: int, shared: dict[str, Any] | None = None) -> None:
+    def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
         self.vectors_, X = StandardizedVectors.fit(rows, seed)
         rng = np.random.default_rng([seed, Stream.INITIALISATION])
         self.mixtures_ = [self._fitted_mixture(X, rng) for _ in range(self.n_mixtures)]
@@ -103,14 +107,17 @@ class MixtureLikelihood(CalibratedDetector):
         n_rows = min(_MOST_ROWS, max(2, round(_PART * len(X))), len(X))
         part = X[rng.permutation(len(X))[:n_rows]]
         part = np.concatenate([part] * (2 // len(part) or 1))  # scikit-learn wants two rows
+        # Of few different rows k-means makes as few clusters.
+        n_different = len(np.unique(part.round(_DIGITS), axis=0))
         mixture = GaussianMixture(
-            max(1, min(self.n_components, n_rows // _ROWS_PER_COMPONENT)),
+            max(1, min(self.n_components, n_rows // _ROWS_PER_COMPONENT, n_different)),
             reg_covar=_SMALLEST_VARIANCE,
             tol=_TOLERANCE,
             max_iter=1_000,
             random_state=int(rng.integers(2**31)),
         )
-        return mixture.fit(part)
+        with config_context(array_api_dispatch=False):  # which k-means does not know
+            return mixture.fit(part)
 
     def _statistic(self, rows: Rows) -> _Floats:
         return self.vectors_.map(self._negative_log_density, rows, type(self).__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
-import numpy as np
 from joblib import Memory
 from joblib import hash as hash_of
 from numpy.typing import ArrayLike
@@ -17,8 +16,9 @@ from torch import Tensor
 
 from skood.core.parameters import draw_seed
 from skood.core.protocols import DensityModel, LatentModel, missing_members
-from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.core.rows import Rows, check_rows
 from skood.detectors._calibrated import CalibratedDetector
+from skood.detectors._shared_models import SharedModels
 from skood.models import HVAE
 from skood.models._base import BaseGenerativeModel
 from skood.models._density import BaseDensity
@@ -92,22 +92,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         CalibrationWarning
             If there are too few rows to promise ``fpr``, or if all have the same score.
         """
-        self._validate_params()
-        fitted = unfitted_copy(self)
-        try:
-            fitted._fit(check_rows(self, X, reset=True))
-        except (KeyboardInterrupt, SystemExit):
-            if "models_" in vars(fitted):
-                self._take_over(fitted)
-            raise
-        except Exception:
-            # A trained model is worth keeping, unless there is a whole detector already.
-            if "models_" in vars(fitted) and not self.__sklearn_is_fitted__():
-                vars(fitted).pop("calibration_scores_", None)
-                self._take_over(fitted)
-            raise
-        self._take_over(fitted)
-        return self
+        return super().fit(X)
 
     def _draw_seed(self) -> int:
         # A cache can only hit if the split is the same again.
@@ -119,30 +104,36 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         return all(isinstance(getattr(self, n), FrozenEstimator) for n in self._model_parameters)
 
     def _learn(
-        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+        self, rows: Rows, seed: int, shared: SharedModels | None = None
     ) -> BaseException | None:
         models = {name: self._unfitted(name, seed, rows) for name in self._model_parameters}
-        stop: BaseException | None = None
+        alone, shared = shared is None, shared or SharedModels()
         fitted: dict[str, Any] = {}
         for name, model in models.items():
             if isinstance(model, FrozenEstimator):
                 fitted[name] = model.estimator
                 continue
-            key = "" if shared is None else str(hash_of(_key(model)))
-            if shared is not None and key in shared:
-                fitted[name] = shared[key]
-                continue
-            try:
-                fitted[name] = _trained(model, rows, check_memory(self.memory))
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                # Set the threshold for what it has learned, if anything, and then stop.
-                if not _is_fitted(model) or len(fitted) + 1 < len(models):
-                    raise
-                fitted[name], stop = model, interrupt
-            if shared is not None:
-                shared[key] = fitted[name]
+            key = name if alone else str(hash_of(_key(model)))
+            if key not in shared.fitted:
+                self._train_into(shared, key, model, rows)
+            fitted[name] = shared.fitted[key]
         self.models_ = fitted
-        return stop
+        return shared.interrupt
+
+    def _train_into(self, shared: SharedModels, key: str, model: Any, rows: Rows) -> None:
+        if shared.interrupt is not None and isinstance(model, BaseGenerativeModel):
+            raise shared.interrupt
+        try:
+            shared.fitted[key] = _trained(model, rows, check_memory(self.memory))
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # Set the threshold for what it has learned, if anything, and then stop.
+            if not _is_fitted(model):
+                raise
+            shared.fitted[key], shared.interrupt = model, interrupt
+
+    def _check_learnable(self, rows: Rows) -> None:
+        for name in self._model_parameters:
+            self._unfitted(name, 0, rows)
 
     @property
     def model_(self) -> Any:
@@ -191,11 +182,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         model = self.models_[name]
         if isinstance(model, BaseDensity):
             return rows
-        # A model that was frozen may have been fitted on an array.
-        knows_no_names = hasattr(model, "n_features_in_") and not hasattr(
-            model, "feature_names_in_"
-        )
-        return np.asarray(rows) if knows_no_names else rows.as_given()
+        return rows.as_known_to(model)
 
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.

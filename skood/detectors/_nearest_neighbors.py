@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._coordinates import StandardizedVectors
+from skood.detectors._shared_models import SharedModels
 
 __all__ = ["KNNDistance"]
 
@@ -76,7 +77,7 @@ class KNNDistance(CalibratedDetector):
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    def _learn(self, rows: Rows, seed: int, shared: dict[str, Any] | None = None) -> None:
+    def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
         self.vectors_, X = StandardizedVectors.fit(rows, seed)
         n_neighbors = min(self.n_neighbors, len(rows))
         self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(X)

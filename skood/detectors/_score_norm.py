@@ -96,15 +96,13 @@ class ScoreNorm(ModelDetector):
         self.memory = memory
         self.random_state = random_state
 
-    def _learn(
-        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
-    ) -> BaseException | None:
+    def _check_learnable(self, rows: Rows) -> None:
         levels = list(self.noise_levels)
         if not levels or not all(isinstance(s, Real) and 0 < s < np.inf for s in levels):
             raise ValueError(
                 f"noise_levels must be positive numbers, at least one; got {self.noise_levels!r}."
             )
-        return super()._learn(rows, seed, shared)
+        super()._check_learnable(rows)
 
     def _nested_default(self, name: str) -> Any:
         return Gaussian()
