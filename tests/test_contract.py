@@ -52,6 +52,8 @@ N_CHECKS = {"model": 47, "detector": 46}
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning"),
     pytest.mark.filterwarnings("ignore::skood.CollapseWarning"),
+    # Of an IsolationForest in threads, since it takes the filters of warnings for its own.
+    pytest.mark.filterwarnings("ignore:.sklearn.utils.parallel.delayed:UserWarning"),
 ]
 
 

@@ -104,10 +104,10 @@ class ConformalDetector(CalibratedDetector):
         return isinstance(self.estimator, FrozenEstimator)
 
     def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
-        self.rows_ = RowSpec.of(rows)
         if isinstance(self.estimator, FrozenEstimator):
             self.estimator_ = self.estimator.estimator
             return
+        self.rows_ = RowSpec.of(rows)
         estimator = IsolationForest() if self.estimator is None else clone(self.estimator)
         seeds = [name for name in estimator.get_params() if _is_seed(name)]  # of its parts, too
         unset = [name for name in seeds if estimator.get_params()[name] is None]
@@ -124,6 +124,11 @@ class ConformalDetector(CalibratedDetector):
             )
         if self._is_frozen:
             check_is_fitted(estimator)
+
+    def _calibrate(self, rows: Rows) -> None:
+        if self._is_frozen:  # what it was fitted on is not known
+            self.rows_ = RowSpec.of(rows)
+        super()._calibrate(rows)
 
     def _given(self, rows: Rows, estimator: Any) -> Any:
         """Rows as the estimator takes them."""

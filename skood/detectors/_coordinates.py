@@ -48,7 +48,8 @@ class StandardizedVectors:
             return cls(spec, None), X
         projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
         projection.set_output(transform="default")  # whatever the user has set for all
-        Z: _Floats = projection.fit_transform(X)
+        with np.errstate(divide="ignore", invalid="ignore"):  # the variance of equal rows is 0
+            Z: _Floats = projection.fit_transform(X)
         return cls(spec, projection), Z
 
     def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:

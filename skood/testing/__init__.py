@@ -21,6 +21,7 @@ from skood.training.trainer import Trainer
 
 __all__ = [
     "all_detectors",
+    "all_model_detectors",
     "all_models",
     "all_trained_models",
     "easy_images",
@@ -92,6 +93,18 @@ def all_detectors() -> list[type[BaseEstimator]]:
     True
     """
     return [getattr(skood.detectors, name) for name in skood.detectors.__all__]
+
+
+def all_model_detectors() -> list[type[BaseEstimator]]:
+    """Those around a generative model, which is their first parameter.
+
+    Examples
+    --------
+    >>> from skood.testing import all_model_detectors
+    >>> "KNNDistance" in [detector.__name__ for detector in all_model_detectors()]
+    False
+    """
+    return [d for d in all_detectors() if "model" in inspect.signature(d).parameters]
 
 
 def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:

@@ -6,7 +6,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
 from skorch.callbacks import Callback
 
-from skood import HVAE, GradientNorm, HierarchicalLLR, InterruptedFitWarning, Likelihood, Trainer
+from skood import (
+    HVAE,
+    CombinedDetector,
+    GradientNorm,
+    HierarchicalLLR,
+    InterruptedFitWarning,
+    KNNDistance,
+    Likelihood,
+    Trainer,
+)
 from skood.testing import easy_images, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -62,6 +71,28 @@ def test_a_detector_keeps_what_it_has_learned_and_raises(kind, parameters):
     assert np.isfinite(frozen.score_samples(IMAGES)).all()
 
 
+def combination(*members):
+    members = [(f"member{i}", member) for i, member in enumerate(members)]
+    return CombinedDetector(members, calibration_fraction=0.5, random_state=0)
+
+
+def test_a_combination_keeps_what_it_has_learned_and_raises():
+    detector = combination(KNNDistance(), Likelihood(model()), GradientNorm(model()), KNNDistance())
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(IMAGES)
+    of_likelihood, of_norms = (detector.detectors_[name].model_ for name in ("member1", "member2"))
+    assert of_likelihood is of_norms and of_norms.interrupted_ and of_norms.n_iter_ == 1
+    assert set(detector.predict(IMAGES)) <= {-1, 1}
+
+
+def test_a_combination_with_another_model_to_train_is_as_it_was_before():
+    detector = combination(Likelihood(model()), Likelihood(small(HVAE, width=9)))
+    before = dict(vars(detector))
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(IMAGES)
+    assert vars(detector) == before
+
+
 def test_ctrl_c_in_the_first_epoch_keeps_the_detector_of_before(monkeypatch):
     detector = Likelihood(model(), random_state=0)
     with pytest.raises(KeyboardInterrupt):
@@ -107,6 +138,11 @@ def cross_validation_of_a_detector():
     cross_validate(detector, IMAGES, cv=3)
 
 
+def combination_of_different_models():
+    members = [Likelihood(model().set_params(width=width)) for width in (8, 9, 10)]
+    combination(*members).fit(IMAGES)
+
+
 def loop_over_detectors():
     for seed in range(3):
         Likelihood(model(), calibration_fraction=0.5, random_state=seed).fit(IMAGES)
@@ -114,7 +150,13 @@ def loop_over_detectors():
 
 @pytest.mark.parametrize(
     "work",
-    [search_of_a_detector, search_of_a_model, cross_validation_of_a_detector, loop_over_detectors],
+    [
+        search_of_a_detector,
+        search_of_a_model,
+        cross_validation_of_a_detector,
+        combination_of_different_models,
+        loop_over_detectors,
+    ],
 )
 def test_one_ctrl_c_stops_all_that_trains(work):
     with pytest.raises(KeyboardInterrupt):
