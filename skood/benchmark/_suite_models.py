@@ -1,0 +1,76 @@
+"""Default models of detectors, each trained once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+
+from skood.benchmark._run import epochs_within
+from skood.training.loop import planned_epochs
+
+__all__ = ["SharedModels"]
+
+_CALIBRATION_FRACTION = {"images": 0.1, "tables": 0.3}
+
+
+class SharedModels:
+    """The models that detectors have by default, trained on the same rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...)
+        Normal rows in random order. Detectors around a model calibrate on the last tenth, of tables
+        on the last 30 %, the model is trained on the others; all other detectors get all.
+    max_minutes : float
+        A model that is expected to train longer gets as many epochs as fit into this time.
+    """
+
+    def __init__(self, X: NDArray[Any], *, seed: int, max_minutes: float):
+        self.X, self.seed, self.max_minutes = X, seed, max_minutes
+        fraction = _CALIBRATION_FRACTION["tables" if X.ndim == 2 else "images"]
+        n_calibration = round(fraction * len(X))
+        self.X_train, self.X_calibration = X[:-n_calibration], X[-n_calibration:]
+        self._trained: dict[tuple[str, str], tuple[Any, float]] = {}
+
+    def fit(self, detector: Any) -> float:
+        """Fit the detector; returns the seconds this takes together with its model's training."""
+        model = _default_model(detector)
+        if model is None:
+            return _seconds(detector, self.X)
+        model, seconds = self._fitted(model)
+        detector.set_params(model=FrozenEstimator(model))
+        return seconds + _seconds(detector, self.X_calibration)
+
+    def _fitted(self, model: Any) -> tuple[Any, float]:
+        key = type(model).__name__, str(model.get_params())
+        if key not in self._trained:
+            self._prepare(model)
+            self._trained[key] = model, _seconds(model, self.X_train)
+        return self._trained[key]
+
+    def _prepare(self, model: Any) -> None:
+        parameters = model.get_params()
+        if "random_state" in parameters:
+            model.set_params(random_state=self.seed)
+        if "max_epochs" in parameters:
+            n_epochs = epochs_within(self.max_minutes, model, self.X_train)
+            planned = planned_epochs(model.max_epochs, len(self.X_train), model.batch_size)
+            if n_epochs < planned:
+                model.set_params(max_epochs=n_epochs)
+
+
+def _default_model(detector: Any) -> Any:
+    """What trains for a detector whose model is not given; None for one without a model."""
+    parameters = detector.get_params(deep=False) if hasattr(detector, "get_params") else {}
+    if "model" not in parameters or parameters["model"] is not None:
+        return None
+    return detector._nested_default("model")
+
+
+def _seconds(estimator: Any, X: NDArray[Any]) -> float:
+    start = time.perf_counter()
+    estimator.fit(X)
+    return time.perf_counter() - start
