@@ -97,15 +97,16 @@ def measure(detector: Any, in_set: InSet) -> dict[str, Any]:
     """
     start = time.perf_counter()
     inside = detector.ood_score(in_set.X_test)
-    seconds = time.perf_counter() - start
     outside = {name: detector.ood_score(X) for name, X in in_set.out.items()}
+    seconds = time.perf_counter() - start
+    n_rows = len(inside) + sum(map(len, outside.values()))
     rows = {
         name: {**_areas(inside, scores), "flagged": _flagged(detector, scores)}
         for name, scores in outside.items()
     }
     plain = {name: _flagged(detector, detector.ood_score(X)) for name, X in in_set.plain.items()}
     return {
-        "rows_per_second": len(inside) / seconds,
+        "rows_per_second": n_rows / seconds,
         "fpr": _flagged(detector, inside),
         "rows": rows,
         "groups": _measure_groups(detector, in_set),
