@@ -102,6 +102,7 @@ def padded_group(group_size: int) -> int:
 def numbers_kept_per_row(function: Callable[[Tensor], Tensor], x: Tensor) -> int:
     """How many numbers a pass through ``function`` keeps of each row; x has two rows."""
     with own_modes(grad=True):
+        x = x.clone()  # autograd may not keep tensors made in inference mode
         return _numbers_kept(function, x) - _numbers_kept(function, x[:1])
 
 

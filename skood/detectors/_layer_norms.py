@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from skood.core.batches import fixed_sizes_for, padded_group
+from skood.core.batches import fixed_sizes_for, numbers_kept_per_row, padded_group
 from skood.core.modes import own_modes
 from skood.core.noise import Noise
 from skood.core.protocols import NetworkModel
 from skood.gradients.norms import (
     GradientPlan,
-    numbers_per_row,
     plan_gradients,
     second_moments,
     squared_norms,
@@ -78,7 +77,7 @@ class LayerNorms:
         network, x = model.network_, model.first_rows(X, _SIZED_ROWS)
         with own_modes(grad=True):
             plan = plan_gradients(network, function, x[:_PLANNED_ROWS])
-            n_kept = numbers_per_row(network, function, x[torch.arange(2) % len(x)])
+            n_kept = numbers_kept_per_row(partial(function, network), x[torch.arange(2) % len(x)])
             norms = partial(squared_norms, network, function, plan=plan)
             sizes = fixed_sizes_for(norms, x, n_kept)
             weights = None

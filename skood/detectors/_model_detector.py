@@ -22,6 +22,7 @@ from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.detectors._calibrated import CalibratedDetector
 from skood.models import HVAE
 from skood.models._base import BaseGenerativeModel
+from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
 
 __all__ = ["ModelDetector"]
@@ -210,7 +211,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     def _of_model(self, rows: Rows, name: str = "model") -> Any:
         """Rows as one of the models takes them: skood's own do not check them again."""
         model = self.models_[name]
-        if isinstance(model, BaseGenerativeModel):
+        if isinstance(model, BaseDensity):
             return rows
         # A model that was frozen may have been fitted on an array.
         knows_no_names = hasattr(model, "n_features_in_") and not hasattr(
@@ -234,7 +235,7 @@ class _Interrupted(Exception):
 
 def _trained(model: Any, rows: Rows, memory: Memory) -> Any:
     """The model trained on the rows, or taken from the cache if it was before."""
-    given = rows if isinstance(model, BaseGenerativeModel) else rows.as_given()
+    given = rows if isinstance(model, BaseDensity) else rows.as_given()
     if memory.location is None:
         return model.fit(given)
     train = memory.cache(_train, ignore=["model"])

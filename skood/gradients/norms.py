@@ -28,7 +28,6 @@ from skood.gradients.private import private_copy
 
 __all__ = [
     "GradientPlan",
-    "numbers_per_row",
     "plan_gradients",
     "second_moments",
     "squared_norms",
@@ -81,13 +80,6 @@ def plan_gradients(network: nn.Module, target: Target, x: Tensor) -> GradientPla
                 plan[name] = trial[name]
                 left.remove(name)
     return {name: plan[name] for name, _ in whole.named_parameters() if name in plan}
-
-
-@torch.inference_mode(mode=False)
-def numbers_per_row(network: nn.Module, target: Target, x: Tensor) -> int:
-    """How many numbers a forward pass keeps of each row for the way back; x has two rows."""
-    x = _trackable(x)
-    return _numbers_kept(network, target, x) - _numbers_kept(network, target, x[:1])
 
 
 @torch.inference_mode(mode=False)
@@ -146,20 +138,6 @@ def second_moments(
 def _trackable(x: Tensor) -> Tensor:
     """A tensor that autograd may keep, which those made in inference mode are not."""
     return x.clone() if x.is_inference() else x
-
-
-@torch.enable_grad()
-def _numbers_kept(network: nn.Module, target: Target, x: Tensor) -> int:
-    total = 0
-
-    def keep(tensor: Tensor) -> Tensor:
-        nonlocal total
-        total += tensor.numel()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        target(network, x)
-    return total
 
 
 @torch.enable_grad()

@@ -1,4 +1,4 @@
-"""What `BaseGenerativeModel.bounds` evaluates on a batch, and what it refuses."""
+"""What `BaseDensity.bounds` evaluates on a batch, and what it refuses."""
 
 from __future__ import annotations
 

@@ -15,16 +15,15 @@ from torch import Tensor, nn
 from skood.core.batches import map_batches
 from skood.core.protocols import InvertibleNetwork
 from skood.core.row_spec import RowSpec
-from skood.models._base import BaseGenerativeModel
 from skood.nn.dequantization import Coordinates, DequantizedPixels, StandardizedReals
 
-__all__ = ["BaseFlow", "coordinates_for"]
+__all__ = ["FlowMixin", "coordinates_for"]
 
 _Floats = NDArray[np.float64]
 
 
-class BaseFlow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGenerativeModel):
-    """Base of the flows, whose network is a `skood.core.protocols.InvertibleNetwork`."""
+class FlowMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """For models, to the left of their base, with a `skood.core.protocols.InvertibleNetwork`."""
 
     def transform(self, X: ArrayLike | Tensor) -> _Floats:
         """Base variables, shape (n, values in a row), float64.

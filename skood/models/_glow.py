@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._flow import BaseFlow, coordinates_for
+from skood.models._flow import FlowMixin, coordinates_for
 from skood.nn.bijections.base import Bijection, Chain
 from skood.nn.bijections.couplings import AlternatingCoupling, ChannelCoupling
 from skood.nn.bijections.elementwise import ActNorm
@@ -23,7 +23,7 @@ from skood.training.trainer import Trainer
 __all__ = ["Glow"]
 
 
-class Glow(BaseFlow):
+class Glow(FlowMixin, BaseGenerativeModel):
     """Normalising flow of normalisation, 1x1 convolutions and affine couplings.
 
     Its log-likelihood is exact, up to the dequantisation of pixels, and its samples are as fast.

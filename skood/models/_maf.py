@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skood.core.row_spec import RowSpec
 from skood.models._base import BaseGenerativeModel
-from skood.models._flow import BaseFlow, coordinates_for
+from skood.models._flow import FlowMixin, coordinates_for
 from skood.nn.bijections.autoregressive import Autoregressive, alternating_order
 from skood.nn.bijections.base import Chain
 from skood.nn.bijections.reshaping import Flatten
@@ -20,7 +20,7 @@ from skood.training.trainer import Trainer
 __all__ = ["MAF"]
 
 
-class MAF(BaseFlow):
+class MAF(FlowMixin, BaseGenerativeModel):
     """Masked autoregressive flow: each value given those before it, affine or by splines.
 
     Its log-likelihood is exact, up to the dequantisation of pixels, which makes it the model for

@@ -38,9 +38,12 @@ def product_with_columns(weight: Tensor, columns: Tensor) -> Tensor:
 
     Bitwise equal for a row at any place in a batch, and for any number of threads, backwards too.
     MKL multiplies a few rows at a time, and some in another order than others: with the rows of a
-    batch along its lanes, all are treated alike. Factors of a few rows are filled up by zeros.
+    batch along its lanes, all are treated alike. Factors of a few rows are filled up by zeros, also
+    the transposed weight, which is the factor on the way back.
     """
     n_out, n_in = (12 if n in _AWKWARD else n for n in weight.shape)
+    if not torch.is_grad_enabled():
+        n_in = weight.shape[1]
     missing = n_out - weight.shape[0], n_in - weight.shape[1]
     if not any(missing):
         return weight @ columns

@@ -22,7 +22,7 @@ from skood.core.noise import Noise, Stream
 from skood.core.protocols import DensityNetwork, Initialisable, Objective, Progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
-from skood.training.diagnostics import check_finite, diagnose, warn_if_diverged
+from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
 from skood.training.state import COLUMNS, TrainingState
 from skood.training.trainer import Trainer
@@ -186,7 +186,8 @@ class _Net(NeuralNet):
         self.schedule = self._schedule()
         self.done = TrainingState()
         if state is None:
-            self.done.initial_bound = self._diagnose().bound
+            # Only a fall far below it will count.
+            self.done.initial_bound = self._diagnose(_FEWEST_DIAGNOSED).bound
         else:
             self._restore(state)
 
@@ -301,11 +302,12 @@ class _Net(NeuralNet):
         if epoch in self.trainer.snapshot_epochs:
             self.done.snapshots[epoch] = _copied(self.module_.state_dict())
 
-    def _diagnose(self) -> Any:
-        rows, n_held_out = self.batches.rows[:_DIAGNOSED_ROWS], None
+    def _diagnose(self, n_rows: int | None = None) -> Diagnosis:
+        rows, n_held_out = self.batches.rows[: n_rows or _DIAGNOSED_ROWS], None
         if self.held_out is not None:
             # What layers carry is an average that a few rows cannot tell from nothing.
-            rows, n_held_out = self.held_out, len(self.held_out)
+            rows = self.held_out[:n_rows]
+            n_held_out = len(rows)
         noise = Noise([self.seed, Stream.DIAGNOSIS], self.batches.device)  # the same at every epoch
         return diagnose(self.module_, self._in_order(rows), noise, n_held_out)
 

@@ -247,3 +247,12 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(device):
     with pytest.raises(ValueError, match=r"cannot be used here .* Use 'auto' or 'cpu'") as error:
         resolve_device(device)
     assert repr(device) in str(error.value)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 5])
+def test_activations_count_for_the_memory_of_a_row_and_weights_do_not(n_layers):
+    layers = [layer for _ in range(n_layers) for layer in (nn.Linear(50, 50), nn.ReLU())]
+    network = nn.Sequential(*layers)
+    numbers = numbers_kept_per_row(lambda x: network(x).sum(1), torch.randn(2, 50))
+    # The inputs of a linear layer, and the outputs of a ReLU.
+    assert numbers == n_layers * 100

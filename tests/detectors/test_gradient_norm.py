@@ -16,7 +16,6 @@ from skood.calibration import CalibrationWarning, false_positive_rate_interval
 from skood.core import batches
 from skood.detectors import _layer_norms
 from skood.detectors._layer_norms import LayerNorms
-from skood.gradients.norms import numbers_per_row
 from skood.scores.gradient_norms import COMBINATIONS
 from skood.testing import easy_images, small
 
@@ -167,8 +166,8 @@ def test_little_memory_means_small_batches_and_the_same_norms(
         return squared_norms(network, target, x, *arguments, **options)
 
     noise = model.scoring_noise().fork(0)
-    x, target = model.first_rows(X, 2), partial(log_likelihood, noise=noise)
-    n_kept = numbers_per_row(model.network_, target, x)
+    target = partial(log_likelihood, model.network_, noise=noise)
+    n_kept = batches.numbers_kept_per_row(target, model.first_rows(X, 2))
     monkeypatch.setattr(_layer_norms, "squared_norms", spy)
     monkeypatch.setitem(batches._NUMBERS_KEPT, "cpu", 17 * n_kept)
     found = fit_norms(model, X, fisher=fisher).squared(model, X, group_size)

@@ -14,7 +14,6 @@ from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
 from skood.gradients import norms as engine
 from skood.gradients.norms import (
-    numbers_per_row,
     plan_gradients,
     second_moments,
     squared_norms,
@@ -430,12 +429,3 @@ def test_gradients_of_any_size_have_the_norm_that_double_precision_gives(size):
 
 
 # ---------------------------------------------------------------------------------------- memory
-
-
-@pytest.mark.parametrize("n_layers", [1, 2, 5])
-def test_activations_count_for_the_memory_of_a_row_and_weights_do_not(n_layers):
-    layers = [layer for _ in range(n_layers) for layer in (nn.Linear(50, 50), nn.ReLU())]
-    network = nn.Sequential(*layers)
-    numbers = numbers_per_row(network, lambda network, x: network(x).sum(1), torch.randn(2, 50))
-    # The inputs of a linear layer, and the outputs of a ReLU.
-    assert numbers == n_layers * 100

@@ -12,7 +12,6 @@ from skood import HVAE, Glow
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
 from skood.gradients.norms import (
-    numbers_per_row,
     plan_gradients,
     second_moments,
     squared_norms,
@@ -83,8 +82,7 @@ def everything(network, x):
     """What all functions of the package give for rows x."""
     plan = plan_gradients(network, log_weight, x[:4])
     moments = second_moments(network, log_weight, x, plan)
-    size = numbers_per_row(network, log_weight, x[:2])
-    return [squared_norms(network, log_weight, x, plan), torch.tensor(size), *moments.values()]
+    return [squared_norms(network, log_weight, x, plan), *moments.values()]
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -1,0 +1,306 @@
+"""What all models share: checked rows, a network built for them, scores, samples."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skood.core.batches import (
+    LARGE_BATCH,
+    fixed_sizes_for,
+    map_batches,
+    numbers_kept_per_row,
+    resolve_device,
+)
+from skood.core.data_kinds import DATA_KINDS
+from skood.core.modes import explicit_construction, own_modes
+from skood.core.noise import Noise, Stream
+from skood.core.parameters import check_count, draw_seed
+from skood.core.protocols import DensityNetwork
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.models._bounds import bounds_of_batch, check_prior_layers, samples_at_a_time
+
+__all__ = ["BaseDensity"]
+
+_Floats = NDArray[np.float64]
+_SIZED_ROWS = 128
+_CPU = torch.device("cpu")
+
+
+class BaseDensity(DensityMixin, BaseEstimator):
+    """Base of all models, however their network comes to its parameters.
+
+    A subclass gives ``__init__`` with at least the parameters constrained below; and
+    ``_build_network(rows)``, which returns a torch module that is a
+    `skood.core.protocols.DensityNetwork` for the training rows that a `RowSpec` describes; and
+    ``_train(network, rows, spec, seed)``.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        The fitted network, on the CPU.
+    rows_ : RowSpec
+        Shape, kind and units of the training rows.
+    data_kind_ : {"bytes", "unit", "real"}
+        Kind of the fitted data: 8-bit pixels, pixels in [0, 1], or real numbers.
+    input_shape_ : tuple of int
+        Shape of one row.
+    n_features_in_ : int
+        scikit-learn's count, ``X.shape[1]``.
+    seed_ : int
+        Drawn from ``random_state``; rules training and the fixed noise of the scores.
+    batch_sizes_ : tuple of int
+        Rows in a batch of the scores, fixed by the memory that a row takes.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "data_kind": [StrOptions({"auto", *DATA_KINDS})],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+    }
+    data_kind: str
+    device: str | torch.device
+    random_state: Any
+
+    def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
+        """Fit to normal rows.
+
+        Parameters
+        ----------
+        X : array-like or tensor of shape (n, features), (n, height, width), \
+(n, height, width, channels) or (n, channels, height, width)
+            Normal data: uint8 images, float images in [0, 1], or a table of real numbers.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not valid; the estimator is then as it was before.
+        """
+        fitted = unfitted_copy(self)
+        fitted._fit(X)
+        self.__dict__ = dict(vars(fitted))
+        return self
+
+    def _fit(self, X: Any) -> Any:
+        """All of `fit` on an estimator that nobody uses yet; returns what ``_train`` does."""
+        self._validate_params()
+        resolve_device(self.device)
+        rows = check_rows(self, X, reset=True)
+        spec = RowSpec.of(rows, self.data_kind)
+        seed = draw_seed(self.random_state)
+        with own_modes(grad=True), explicit_construction(seed):
+            network = self._build_network(spec)
+        result = self._train(network, rows, spec, seed)
+        rows.remember_on(self)
+        self.rows_, self.seed_, self.network_ = spec, seed, network
+        self.batch_sizes_ = self._fixed_sizes(spec.to_tensor(rows.take(slice(_SIZED_ROWS)), _CPU))
+        return result
+
+    def _build_network(self, rows: RowSpec) -> nn.Module:
+        """The network for such training rows, untrained."""
+        raise NotImplementedError
+
+    def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> Any:
+        """Set the parameters of the network, in place, and leave it on the CPU."""
+        raise NotImplementedError
+
+    def _fixed_sizes(self, x: Tensor) -> tuple[int, ...]:
+        noise = self._on_cpu_noise().fork(0)
+
+        def log_weights(x: Tensor) -> Tensor:
+            return self._density.terms(x, noise).log_weight
+
+        with own_modes(grad=False):
+            n_kept = numbers_kept_per_row(log_weights, x[torch.arange(2) % len(x)])
+            return fixed_sizes_for(log_weights, x, n_kept)
+
+    @property
+    def _density(self) -> DensityNetwork:
+        return cast(DensityNetwork, self.network_)
+
+    @property
+    def data_kind_(self) -> str:
+        return self._fitted("rows_").kind
+
+    def _fitted(self, name: str) -> Any:
+        if name not in vars(self):
+            raise AttributeError(f"{name}: this {type(self).__name__} is not fitted yet.")
+        return vars(self)[name]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
+    def score_samples(
+        self, X: ArrayLike | Tensor | Rows, *, n_importance_samples: int = 1
+    ) -> _Floats:
+        """Log-likelihood of each row, or its lower bound for models with latent variables.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        n_importance_samples : int, default=1
+            Samples of the latent variables: the more, the tighter the bound (Burda et al. 2016).
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Nats; the higher, the more likely. Of a density in the units of X for real data, of a
+            probability for images. A row's value does not depend on the rows beside it.
+        """
+        bounds, _ = self.bounds(X, n_importance_samples=n_importance_samples, prior_layers=[()])
+        return bounds[0]
+
+    def bounds(
+        self,
+        X: ArrayLike | Tensor | Rows,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> tuple[_Floats, _Floats]:
+        """Lower bounds of log p(x) in which some latent layers come from the prior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        n_importance_samples : int, default=1
+            Time is proportional to it, memory does not depend on it.
+        below : {"mean", "sample"}, default="mean"
+            Whether those layers take the mean of the prior, or a sample of it.
+        prior_layers : sequence of collections of int, default=None
+            For each bound the layers that come from the prior, layer 1 being nearest to x. None is
+            L>k for k = 0, ..., n_layers - 1, that is ``[(), (1,), (1, 2), ...]``. L<l of a model
+            with three layers is ``(2, 3)`` for l = 2 and ``(3,)`` for l = 3.
+
+        Returns
+        -------
+        bounds : ndarray of shape (len(prior_layers), n), float64
+            In nats, the higher, the more likely; ``()`` gives the ordinary bound.
+        nll : ndarray of shape (len(prior_layers), n), float64
+            -log p(x | z) in nats, mean over the samples, counted from the largest value that
+            the likelihood can take: never negative, 0 for a perfect reconstruction. For a model
+            without latent layers it is -log p(x) itself, and may be negative.
+
+        Notes
+        -----
+        L>k is eq. 5 of Havtorn et al. 2021. The equation samples z<=k from the prior; their
+        code, and the default here, takes the mean, which separates better at few samples but is
+        no strict bound any more (their appendix D). L<l is their eq. 20, without its factor
+        p(z<l), which would count those layers twice: log p(x | z) + log p(z<l | z>=l) -
+        log q(z<l | x), with z>=l from the prior. All bounds of a row see the same binarised x and
+        the same noise.
+        """
+        check_is_fitted(self)
+        if prior_layers is None:
+            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
+        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
+        n_samples = check_count("n_importance_samples", n_importance_samples)
+        n_samples = n_samples if self._n_layers else 1  # they would all be the same
+        evaluate = partial(
+            bounds_of_batch,
+            noise=self.scoring_noise(),
+            below=below,
+            prior_layers=prior_layers,
+            n_samples=n_samples,
+            sizes=self._sizes_on(resolve_device(self.device)),
+        )
+        bounds, nll = self.map_network(evaluate, X, rows_each=samples_at_a_time(n_samples))
+        return bounds, nll
+
+    @property
+    def _n_layers(self) -> int:
+        """Latent layers of the fitted network."""
+        return 0
+
+    def score(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> float:
+        """Mean of `score_samples`, nats per row; the higher, the better the model fits X."""
+        return float(np.mean(self.score_samples(X)))
+
+    def bits_per_dim(self, X: ArrayLike | Tensor, *, n_importance_samples: int = 1) -> _Floats:
+        """Negative log-likelihood of each row in bits per value of the row, shape (n,)."""
+        nats = self.score_samples(X, n_importance_samples=n_importance_samples)
+        bits: _Floats = -nats / (math.log(2) * math.prod(self.input_shape_))
+        return bits
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> _Floats:
+        """Draw rows from the model, on the scale of the data: shape (n_samples, ...), float64."""
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples)
+        noise = Noise(draw_seed(random_state))
+        with own_modes(grad=False):
+            return self.rows_.to_array(self._density.sample(n_samples, noise))
+
+    def scoring_noise(self, *other: int) -> Noise:
+        """The same for all rows and all calls: a score is a fixed function of its row.
+
+        Numbers make it another noise, to see how much depends on it.
+        """
+        seed = [self.seed_, Stream.SCORING, *other]
+        return Noise(seed, resolve_device(self.device), shared=True)
+
+    def _on_cpu_noise(self) -> Noise:
+        return Noise([self.seed_, Stream.SCORING], shared=True)
+
+    def map_network(
+        self,
+        function: Callable[[nn.Module, Tensor], Any],
+        X: ArrayLike | Tensor | Rows,
+        *,
+        sizes: Sequence[int] | None = None,
+        **options: Any,
+    ) -> _Floats:
+        """``function(network, x)`` over all rows of X, on the chosen device.
+
+        Parameters
+        ----------
+        function : callable
+            Row-wise; see `skood.core.batches.map_batches` for it and for the options.
+        X : array-like of shape (n, ...)
+        sizes : sequence of int, default=None
+            Of the batches; None is ``batch_sizes_`` on a CPU.
+
+        Returns
+        -------
+        ndarray, float64
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        self.rows_.check(type(self).__name__, rows)
+        device = resolve_device(self.device)
+        # A copy: scoring must not change the estimator, and pickles should load without a GPU.
+        network = self.network_ if device.type == "cpu" else copy.deepcopy(self.network_).to(device)
+        return map_batches(
+            partial(function, network),
+            rows,
+            partial(self.rows_.to_tensor, device=device),
+            sizes or self._sizes_on(device),
+            **options,
+        )
+
+    def _sizes_on(self, device: torch.device) -> tuple[int, ...]:
+        if device.type == "cpu":
+            return self.batch_sizes_
+        # A GPU has about as many times the memory as its batches are larger.
+        return (LARGE_BATCH["cuda"] // LARGE_BATCH["cpu"] * self.batch_sizes_[-1],)
+
+    def first_rows(self, X: ArrayLike | Tensor | Rows, n: int) -> Tensor:
+        """The first n rows of X as the network takes them, on the CPU."""
+        rows = check_rows(self, X, reset=False)
+        return self.rows_.to_tensor(rows.take(slice(n)), _CPU)
