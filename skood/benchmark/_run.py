@@ -80,7 +80,7 @@ def run(
 
 def epochs_within(minutes: float, model: Any, X: NDArray[Any]) -> int:
     """How many epochs take so long, judged by a few on some of the rows."""
-    some = X[: max(1_000, len(X) // 10)]  # of fewer, the steps would be too short
+    some = X[: max(300, len(X) // 10)]  # fewer make a single step
     seconds = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", skood.CollapseWarning)

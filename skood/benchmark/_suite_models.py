@@ -1,10 +1,14 @@
-"""Default models of detectors, each trained once."""
+"""Default models of detectors: each is trained once, and asked the same question once."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import joblib
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 
@@ -13,6 +17,7 @@ from skood.training.loop import planned_epochs
 
 __all__ = ["SharedModels"]
 
+_METHODS = ("bounds", "score_samples", "score_norms")
 _CALIBRATION_FRACTION = {"images": 0.1, "tables": 0.3}
 
 
@@ -34,6 +39,8 @@ class SharedModels:
         n_calibration = round(fraction * len(X))
         self.X_train, self.X_calibration = X[:-n_calibration], X[-n_calibration:]
         self._trained: dict[tuple[str, str], tuple[Any, float]] = {}
+        self._kept: dict[str, Any] = {}
+        self._answers: dict[str, Any] | None = None
 
     def fit(self, detector: Any) -> float:
         """Fit the detector; returns the seconds this takes together with its model's training."""
@@ -44,11 +51,41 @@ class SharedModels:
         detector.set_params(model=FrozenEstimator(model))
         return seconds + _seconds(detector, self.X_calibration)
 
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Within it, what a model was asked before about the same rows is not computed again.
+
+        Most detectors ask for the same bounds, and for those of rows again where these are groups.
+        What takes time is measured outside.
+        """
+        self._answers = self._kept
+        try:
+            yield
+        finally:
+            self._answers = None
+
+    def _remember_answers(self, model: Any) -> None:
+        for name in _METHODS:
+            if hasattr(model, name):
+                setattr(model, name, self._remembered(model, getattr(model, name)))
+
+    def _remembered(self, model: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(rows: Any, **options: Any) -> Any:
+            if self._answers is None:
+                return method(rows, **options)
+            key = joblib.hash((id(model), method.__name__, np.asarray(rows), options))
+            if key not in self._answers:
+                self._answers[key] = method(rows, **options)
+            return self._answers[key]
+
+        return answer
+
     def _fitted(self, model: Any) -> tuple[Any, float]:
         key = type(model).__name__, str(model.get_params())
         if key not in self._trained:
             self._prepare(model)
             self._trained[key] = model, _seconds(model, self.X_train)
+            self._remember_answers(model)
         return self._trained[key]
 
     def _prepare(self, model: Any) -> None:

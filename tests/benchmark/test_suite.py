@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from skood import GradientNorm, Likelihood, Typicality, detectors
+from skood import HVAE, GradientNorm, HierarchicalLLR, Likelihood, Typicality, detectors
 from skood.benchmark import _suite_command
 from skood.benchmark._suite import detectors_of, measure, run_in_set, run_suite
 from skood.benchmark._suite_command import suite_command
@@ -63,6 +63,29 @@ def test_detectors_with_the_same_default_share_one_model(small_defaults):
     assert first.model_ is second.model_
     assert len(first.calibration_scores_) == 30
     assert first.model_.random_state == 0
+
+
+@pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
+@pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
+def test_a_model_is_asked_the_same_question_once(small_defaults, monkeypatch):
+    asked = []
+    bounds = HVAE.bounds
+    monkeypatch.setattr(
+        HVAE, "bounds", lambda self, X, **given: asked.append(len(X)) or bounds(self, X, **given)
+    )
+    models = SharedModels(ROWS, seed=0, max_minutes=5)
+    first, second = HierarchicalLLR(k="ada"), HierarchicalLLR(k="max")
+    models.fit(first), models.fit(second)
+    expected = first.ood_score(ROWS[:20]), second.ood_score(ROWS[:20])
+    asked.clear()
+    with models.remembering():
+        found = first.ood_score(ROWS[:20]), second.ood_score(ROWS[:20])
+        second.group_ood_score(ROWS[:20], 5)
+        second.ood_score(ROWS[20:40])
+    assert asked == [20, 20]
+    np.testing.assert_array_equal(found, expected)
+    second.ood_score(ROWS[:20])
+    assert asked == [20, 20, 20]
 
 
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
