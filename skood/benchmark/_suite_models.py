@@ -36,7 +36,7 @@ class SharedModels:
     def __init__(self, X: NDArray[Any], *, seed: int, max_minutes: float):
         self.X, self.seed, self.max_minutes = X, seed, max_minutes
         fraction = _CALIBRATION_FRACTION["tables" if X.ndim == 2 else "images"]
-        n_calibration = round(fraction * len(X))
+        n_calibration = max(1, round(fraction * len(X)))
         self.X_train, self.X_calibration = X[:-n_calibration], X[-n_calibration:]
         self._trained: dict[tuple[str, str], tuple[Any, float]] = {}
         self._kept: dict[str, Any] = {}
@@ -70,12 +70,12 @@ class SharedModels:
                 setattr(model, name, self._remembered(model, getattr(model, name)))
 
     def _remembered(self, model: Any, method: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(rows: Any, **options: Any) -> Any:
+        def answer(rows: Any, *given: Any, **named: Any) -> Any:
             if self._answers is None:
-                return method(rows, **options)
-            key = joblib.hash((id(model), method.__name__, np.asarray(rows), options))
+                return method(rows, *given, **named)
+            key = joblib.hash((id(model), method.__name__, np.asarray(rows), given, named))
             if key not in self._answers:
-                self._answers[key] = method(rows, **options)
+                self._answers[key] = method(rows, *given, **named)
             return self._answers[key]
 
         return answer
