@@ -23,6 +23,7 @@ __all__ = [
     "NetworkModel",
     "Objective",
     "Progress",
+    "ScoreModel",
     "ScoreNetwork",
     "missing_members",
 ]
@@ -132,8 +133,13 @@ class InvertibleNetwork(Protocol):
 class ScoreNetwork(Protocol):
     """A network that knows the score, the gradient of the log density of rows with noise added."""
 
-    def denoise(self, x: Tensor, noise_level: float) -> Tensor:
-        """Mean of clean rows given x, rows with Gaussian noise of that standard deviation."""
+    def score_norms(self, x: Tensor, noise_levels: Sequence[float]) -> Tensor:
+        """Norm at x of s times the score, for each noise level s, shape (n_levels, n), float64.
+
+        The density is that of rows with Gaussian noise of standard deviation s, the unit of which
+        is the standard deviation of the training values: of each column, or of all pixels. Where x
+        is such a noisy row, the norm is about the root of the number of values.
+        """
         ...
 
 
@@ -211,6 +217,23 @@ class LatentModel(Protocol):
         prior_layers: Sequence[Collection[int]] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bounds in which some layers come from the prior, and -log p(x | z), see `skood.HVAE`."""
+        ...
+
+
+@runtime_checkable
+class ScoreModel(Protocol):
+    """What detectors use of a model that knows the score of its density; see `ScoreNetwork`."""
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """How well the model fits X; the higher, the better."""
+        ...
+
+    def score_norms(self, X: Any, noise_levels: Sequence[float]) -> NDArray[np.float64]:
+        """Norms of the score at each noise level, shape (n, n_levels)."""
         ...
 
 

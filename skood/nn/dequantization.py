@@ -36,6 +36,15 @@ class Coordinates(Bijection):
         """Largest log-likelihood that a row can have, nats."""
         raise NotImplementedError
 
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of the noise that training adds to each coordinate."""
+        raise NotImplementedError
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Coordinates of x itself, without noise."""
+        raise NotImplementedError
+
     def _log_det(self, n_values: int) -> float:
         return -self.scale.log().sum().item() * n_values / self.scale.numel()
 
@@ -61,14 +70,24 @@ class DequantizedPixels(Coordinates):
         super().__init__(loc, scale)
         self.white = white
 
+    @property
+    def noise_std(self) -> float:
+        return self.white / 255 / self.scale.item() / math.sqrt(12)
+
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        level = self.white / 255
         # Not quite 0 or 1: the way back rounds down, and single precision must find the level.
         fraction = context.dither(x.shape).clamp(1e-3, 1 - 1e-3)
-        y = (x + level * fraction - self.loc) / self.scale
+        y = self._with_fraction(x, fraction)
         n_values = x[0].numel()
-        log_det = self._log_det(n_values) + n_values * math.log(level)
-        return y.to(x.dtype), y.new_full((len(x),), log_det, dtype=x.dtype)
+        log_det = self._log_det(n_values) + n_values * math.log(self.white / 255)
+        return y, y.new_full((len(x),), log_det)
+
+    def standardize(self, x: Tensor) -> Tensor:
+        return self._with_fraction(x, 0.5)
+
+    def _with_fraction(self, x: Tensor, fraction: Tensor | float) -> Tensor:
+        y = (x + self.white / 255 * fraction - self.loc) / self.scale
+        return y.to(x.dtype)
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         levels = ((y * self.scale + self.loc) * (255 / self.white)).floor()
@@ -88,10 +107,13 @@ class StandardizedReals(Coordinates):
     largest_value = 1e4
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        y = ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
+        y = self.standardize(x)
         if self.training:
             y = y + self.noise_std * context.normal("smoothing", y.shape)
         return y, y.new_full((len(x),), self._log_det(x[0].numel()))
+
+    def standardize(self, x: Tensor) -> Tensor:
+        return ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y * self.scale + self.loc
