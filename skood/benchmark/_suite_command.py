@@ -58,7 +58,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     add("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
     add("--n-train", type=int, help="at most so many training rows")
     add("--n-test", type=int, help="at most so many rows of each test set")
-    add("--max-minutes-per-model", type=float, default=5.0, metavar="M")
+    add(
+        "--max-minutes-per-model",
+        type=float,
+        default=5.0,
+        metavar="M",
+        help="models that would train longer get fewer epochs; default: 5",
+    )
     add("--quick", action="store_true", help=f"other defaults: {_QUICK}; ends in ten minutes")
     add("--output", type=Path, help="write the numbers to this JSON file")
     if parser.parse_args(words).quick:
