@@ -1,9 +1,23 @@
-"""Detectors: one class per method, each around a generative model."""
+"""Detectors: one class per method, most of them around a generative model."""
 
+from skood.detectors._combined import CombinedDetector
+from skood.detectors._conformal import ConformalDetector
 from skood.detectors._gradient_norm import GradientNorm
 from skood.detectors._hierarchical_llr import HierarchicalLLR
 from skood.detectors._likelihood import Likelihood
+from skood.detectors._mixture import MixtureLikelihood
+from skood.detectors._nearest_neighbors import KNNDistance
 from skood.detectors._score_norm import ScoreNorm
 from skood.detectors._typicality import Typicality
 
-__all__ = ["GradientNorm", "HierarchicalLLR", "Likelihood", "ScoreNorm", "Typicality"]
+__all__ = [
+    "CombinedDetector",
+    "ConformalDetector",
+    "GradientNorm",
+    "HierarchicalLLR",
+    "KNNDistance",
+    "Likelihood",
+    "MixtureLikelihood",
+    "ScoreNorm",
+    "Typicality",
+]

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
-from skood.core.parameters import check_group_size
+from skood.core.noise import Stream
+from skood.core.parameters import check_group_size, draw_seed
 from skood.core.rows import Rows, check_rows, unfitted_copy
 
 __all__ = ["CalibratedDetector"]
@@ -25,9 +26,10 @@ _Floats = NDArray[np.float64]
 class CalibratedDetector(OutlierMixin, BaseEstimator):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
-    It knows no model. A subclass gives ``__init__`` with at least the parameter ``fpr``,
-    ``_fit_scores(rows)``, which learns whatever the scores need and returns rows that they have not
-    seen, in random order; and ``_statistic(rows)``, a number for each row (higher: more OOD).
+    It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
+    ``_learn(rows, seed)``, which learns whatever the scores need from a part of the rows;
+    and ``_statistic(rows)``, a number for each row (higher: more OOD). The other rows set the
+    threshold.
     If a detector learns something of normal rows that the threshold must not see, it gives
     ``_reference_fraction`` and ``_fit_reference(rows)``. If its score is not the statistic itself,
     and the score of a group not the mean of the statistics, it gives ``_combine(statistics)``; if a
@@ -51,10 +53,16 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "fpr": [Interval(Real, 0, 1, closed="neither")],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
     }
-    # Parameters on which no score depends.
-    _not_scoring: ClassVar[frozenset[str]] = frozenset({"fpr"})
+    # Parameters on which no score depends, once there is a fit.
+    _not_scoring: ClassVar[frozenset[str]] = frozenset(
+        {"fpr", "calibration_fraction", "random_state"}
+    )
     fpr: float
+    calibration_fraction: float
+    random_state: Any
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
         """Learn what is normal and set the threshold, from normal rows.
@@ -88,9 +96,51 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     def _fit(self, rows: Rows) -> None:
         """All of `fit` on a detector that nobody uses yet."""
-        left = self._fit_scores(rows)
+        seed = self._draw_seed()
+        training, left = self._split(rows, seed)
+        stop = self._learn(training, seed)
         rows.remember_on(self)
         self._calibrate(left)
+        if stop is not None:
+            raise stop
+
+    def _draw_seed(self) -> int:
+        return draw_seed(self.random_state)
+
+    def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
+        """Rows to learn from, and rows in random order that set the threshold."""
+        order = np.random.default_rng([seed, Stream.CALIBRATION_SPLIT]).permutation(len(rows))
+        n_calibration = self._count_calibration_rows(len(rows))
+        return rows[np.sort(order[n_calibration:])], rows[order[:n_calibration]]
+
+    def _count_calibration_rows(self, n: int) -> int:
+        fewest = self._fewest_calibration_rows
+        self._check_rows_enough(n, fewest if self._is_frozen else fewest + 1)
+        if self._is_frozen:
+            return n
+        n_calibration = max(fewest, round(self.calibration_fraction * n))
+        if n_calibration >= n:
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction} leaves none of the {n} "
+                "rows of X to train on. Use a smaller one."
+            )
+        return n_calibration
+
+    @property
+    def _is_frozen(self) -> bool:
+        """Whether there is nothing to learn, so that all rows set the threshold."""
+        return False
+
+    @property
+    def _fewest_calibration_rows(self) -> int:
+        return 2 if self._reference_fraction else 1
+
+    def _check_rows_enough(self, n: int, fewest: int) -> None:
+        if n < fewest:
+            raise ValueError(
+                f"{type(self).__name__} needs at least {fewest} rows to train on and to set the "
+                f"threshold, and many more to be of use; X has {n} sample{'s' * (n != 1)}."
+            )
 
     def _take_over(self, fitted: Any) -> None:
         """Become what was fitted on a copy."""
@@ -157,8 +207,23 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """Part of the calibration rows that `_fit_reference` gets."""
         return 0.0
 
-    def _fit_scores(self, rows: Rows) -> Rows:
-        """Learn what scores need; returns the rows left for calibration, in random order."""
+    def _learn(
+        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+    ) -> BaseException | None:
+        """Learn what scores need.
+
+        Parameters
+        ----------
+        rows : Rows
+        seed : int
+        shared : dict, optional
+            Trained models by a key, of detectors that learn from the same rows.
+
+        Returns
+        -------
+        BaseException or None
+            An interruption after which something was learned, to be raised in the end.
+        """
         raise NotImplementedError
 
     def _fit_reference(self, rows: Rows) -> None:

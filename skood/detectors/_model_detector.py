@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Memory
+from joblib import hash as hash_of
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
-from skood.core.noise import Stream
 from skood.core.parameters import draw_seed
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows, unfitted_copy
@@ -55,17 +54,13 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CalibratedDetector._parameter_constraints,
         "model": [HasMethods(["fit"]), FrozenEstimator, None],
-        "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
         "memory": [str, Memory, None],
-        "random_state": ["random_state"],
     }
     _model_parameters: ClassVar[tuple[str, ...]] = ("model",)
     _model_protocol: ClassVar[type] = DensityModel
-    _not_scoring = frozenset({"fpr", "model", "calibration_fraction", "memory", "random_state"})
+    _not_scoring = CalibratedDetector._not_scoring | {"model", "memory"}
     model: Any
-    calibration_fraction: float
     memory: str | Memory | None
-    random_state: Any
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
         """Train the model on normal rows and set the threshold on others.
@@ -114,32 +109,40 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         self._take_over(fitted)
         return self
 
-    def _fit(self, rows: Rows) -> None:
+    def _draw_seed(self) -> int:
         # A cache can only hit if the split is the same again.
         fixed = self.random_state is None and self.memory is not None
-        seed = draw_seed(0 if fixed else self.random_state)
-        order = np.random.default_rng([seed, Stream.CALIBRATION_SPLIT]).permutation(len(rows))
+        return draw_seed(0 if fixed else self.random_state)
+
+    @property
+    def _is_frozen(self) -> bool:
+        return all(isinstance(getattr(self, n), FrozenEstimator) for n in self._model_parameters)
+
+    def _learn(
+        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+    ) -> BaseException | None:
         models = {name: self._unfitted(name, seed, rows) for name in self._model_parameters}
-        n_calibration = self._count_calibration_rows(len(rows), models)
-        training, left = rows[np.sort(order[n_calibration:])], rows[order[:n_calibration]]
         stop: BaseException | None = None
         fitted: dict[str, Any] = {}
         for name, model in models.items():
             if isinstance(model, FrozenEstimator):
                 fitted[name] = model.estimator
                 continue
+            key = "" if shared is None else str(hash_of(_key(model)))
+            if shared is not None and key in shared:
+                fitted[name] = shared[key]
+                continue
             try:
-                fitted[name] = _trained(model, training, check_memory(self.memory))
+                fitted[name] = _trained(model, rows, check_memory(self.memory))
             except (KeyboardInterrupt, SystemExit) as interrupt:
                 # Set the threshold for what it has learned, if anything, and then stop.
                 if not _is_fitted(model) or len(fitted) + 1 < len(models):
                     raise
                 fitted[name], stop = model, interrupt
-        rows.remember_on(self)
+            if shared is not None:
+                shared[key] = fitted[name]
         self.models_ = fitted
-        self._calibrate(left)
-        if stop is not None:
-            raise stop
+        return stop
 
     @property
     def model_(self) -> Any:
@@ -174,31 +177,6 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
                 f"{type(model).__name__} lacks. Use a generative model of skood, such as "
                 f"{type(self._nested_default('model')).__name__}; where X is transformed first, "
                 "put the detector at the end of the Pipeline, not the Pipeline into the detector."
-            )
-
-    def _count_calibration_rows(self, n: int, models: dict[str, Any]) -> int:
-        fewest = self._fewest_calibration_rows
-        if all(isinstance(model, FrozenEstimator) for model in models.values()):
-            self._check_rows_enough(n, fewest)
-            return n
-        self._check_rows_enough(n, fewest + 1)
-        n_calibration = max(fewest, round(self.calibration_fraction * n))
-        if n_calibration >= n:
-            raise ValueError(
-                f"calibration_fraction={self.calibration_fraction} leaves none of the {n} "
-                "rows of X to train on. Use a smaller one."
-            )
-        return n_calibration
-
-    @property
-    def _fewest_calibration_rows(self) -> int:
-        return 2 if self._reference_fraction else 1
-
-    def _check_rows_enough(self, n: int, fewest: int) -> None:
-        if n < fewest:
-            raise ValueError(
-                f"{type(self).__name__} needs at least {fewest} rows to train on and to set the "
-                f"threshold, and many more to be of use; X has {n} sample{'s' * (n != 1)}."
             )
 
     def _nested_default(self, name: str) -> Any:

@@ -16,18 +16,13 @@ CHECKS = [c for c in image_checks if c.__name__ != "check_other_scale_is_refused
 class DistanceFromTheMean(CalibratedDetector):
     """The Euclidean distance from the mean of one half of the rows; the other calibrates."""
 
-    _not_scoring = frozenset({"fpr", "random_state"})
-
-    def __init__(self, *, fpr=0.05, random_state=None):
+    def __init__(self, *, fpr=0.05, calibration_fraction=0.5, random_state=None):
         self.fpr = fpr
+        self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    def _fit_scores(self, rows):
-        if len(rows) < 2:
-            raise ValueError(f"X has {len(rows)} sample; give at least 2.")
-        order = np.random.default_rng(self.random_state).permutation(len(rows))
-        self.mean_ = np.asarray(rows[order[::2]], dtype=float).mean(axis=0)
-        return rows[order[1::2]]
+    def _learn(self, rows, seed, shared=None):
+        self.mean_ = np.asarray(rows, dtype=float).mean(axis=0)
 
     def _statistic(self, rows):
         squares = np.square(np.asarray(rows, dtype=float) - self.mean_)

@@ -1,0 +1,196 @@
+"""Several detectors as one: their p-values combined, and calibrated once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import _BaseComposition
+from torch import Tensor
+
+from skood.core.parameters import draw_seed
+from skood.core.rows import Rows
+from skood.detectors._calibrated import CalibratedDetector
+from skood.detectors._default_members import default_members
+from skood.scores.survival import LogSurvival
+
+__all__ = ["CombinedDetector"]
+
+_Floats = NDArray[np.float64]
+
+# Of the members: their thresholds are not used, and this one asks for no number of rows.
+_UNUSED_RATE = 0.5
+# From -log p of each member, shape (n, n_members), to one number for each row.
+_METHODS: dict[str, Callable[[_Floats], _Floats]] = {
+    "fisher": lambda evidence: evidence.sum(axis=1),
+    "harmonic": lambda evidence: np.asarray(logsumexp(evidence, axis=1)),
+    "max": lambda evidence: evidence.max(axis=1),
+}
+
+
+class CombinedDetector(CalibratedDetector, _BaseComposition):
+    """Out-of-distribution detection by several kinds of evidence: the default for any data.
+
+    Every single score has inputs to which it is blind: a likelihood to simple images, a likelihood
+    ratio to noise or to a dead camera, a Gaussian to shapes. What one member misses another sees:
+    each gives a p-value for each row, and a row is OOD if they are small together. Members share
+    trained models. It fails where no member sees anything, and every member that does not dilutes
+    the evidence of those that do.
+
+    Parameters
+    ----------
+    detectors : list of (str, detector) tuples, or None, default=None
+        The members, by name. None chooses by the kind of data and the size of the rows: for tables,
+        `KNNDistance` and `MixtureLikelihood`; for grey images, `HierarchicalLLR` and `GradientNorm`
+        over one `HVAE`, and `ScoreNorm`; for colour images, `ScoreNorm` and `KNNDistance`.
+    method : {"fisher", "harmonic", "max"}, default="fisher"
+        "fisher" adds up what members see, "max" takes the member that sees most, "harmonic" is
+        between the two.
+    fpr : float in (0, 1), default=0.05
+        False positive rate: part of normal rows that `predict` may call -1.
+    calibration_fraction : float in (0, 1), default=0.2
+        Part of the rows that models are not trained on. Half of them say what members' scores of
+        normal rows are, the other half set the threshold.
+    random_state : int, RandomState instance or None, default=None
+        Rules the split, and the members that have no ``random_state`` of their own.
+
+    Attributes
+    ----------
+    detectors_ : dict from str to detector
+        The fitted members; their own thresholds are not used.
+    log_survival_ : dict from str to LogSurvival
+        Of the members' scores on normal rows.
+    calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
+        See `CalibratedDetector`.
+
+    See Also
+    --------
+    ConformalDetector : Makes a member of any scikit-learn estimator.
+
+    Notes
+    -----
+    Members' p-values are estimated with an exponential tail (`skood.scores.survival.LogSurvival`),
+    so that rows beyond all normal ones still differ. With p_i the p-value of member i, `ood_score`
+    is ``-sum log p_i`` (R. A. Fisher, "Statistical Methods for Research Workers", 1932, section
+    21.1), ``log sum 1 / p_i`` (D. J. Wilson, "The harmonic mean p-value for combining dependent
+    tests", PNAS 116(4), 2019) or ``max -log p_i`` (L. H. C. Tippett, "The Methods of Statistics",
+    1931). None of their distributions is used, since members depend on one another: the combination
+    is calibrated on rows of its own, and so `p_values` and `fpr` hold whatever the dependence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import CombinedDetector
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> detector = CombinedDetector(random_state=0).fit(X)
+    >>> detector.predict([[0, 0, 0], [9, 9, 9]])
+    array([ 1, -1])
+    >>> list(detector.detectors_)
+    ['neighbors', 'mixture']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CalibratedDetector._parameter_constraints,
+        "detectors": [list, None],
+        "method": [StrOptions({*_METHODS})],
+    }
+    _not_scoring = CalibratedDetector._not_scoring | {"detectors"}
+
+    def __init__(
+        self,
+        detectors: Sequence[tuple[str, CalibratedDetector]] | None = None,
+        *,
+        method: str = "fisher",
+        fpr: float = 0.05,
+        calibration_fraction: float = 0.2,
+        random_state: Any = None,
+    ):
+        self.detectors = detectors
+        self.method = method
+        self.fpr = fpr
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters, with ``deep`` those of the members as ``name__parameter`` too."""
+        return self._get_params("detectors", deep=deep)
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters: of the detector, a member by its name, or one of a member's."""
+        return self._set_params("detectors", **params)
+
+    def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
+        members = default_members(rows) if self.detectors is None else self.detectors
+        self._check_members(members)
+        self.detectors_ = {name: clone(member) for name, member in members}
+        return super()._split(rows, seed)
+
+    def _check_members(self, members: Any) -> None:
+        for member in members:
+            if not (isinstance(member, tuple) and isinstance(member[-1], CalibratedDetector)):
+                raise ValueError(
+                    f"detectors must hold (name, detector) tuples; got {member!r}. Put a "
+                    "scikit-learn estimator into a ConformalDetector."
+                )
+        if not members:
+            raise ValueError("detectors is empty; give at least one (name, detector) tuple.")
+        self._validate_names([name for name, _ in members])
+
+    @property
+    def _is_frozen(self) -> bool:
+        return all(member._is_frozen for member in self.detectors_.values())
+
+    @property
+    def _fewest_calibration_rows(self) -> int:
+        # As many for the members, and for the threshold.
+        return 2 * max(member._fewest_calibration_rows for member in self.detectors_.values())
+
+    @property
+    def _reference_fraction(self) -> float:
+        return 0.5
+
+    def _learn(
+        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+    ) -> BaseException | None:
+        shared = {} if shared is None else shared
+        stops = []
+        for member in self.detectors_.values():
+            member.set_params(fpr=_UNUSED_RATE)
+            own = seed if member.random_state is None else draw_seed(member.random_state)
+            stops.append(member._learn(rows, own, shared))
+            rows.remember_on(member)
+        return next((stop for stop in stops if stop is not None), None)
+
+    def _fit_reference(self, rows: Rows) -> None:
+        for member in self.detectors_.values():
+            member._calibrate(rows)
+        self.log_survival_ = {
+            name: LogSurvival.fit(-member.calibration_scores_)
+            for name, member in self.detectors_.items()
+        }
+
+    def _evidence(self, rows: Rows) -> _Floats:
+        """-log p of each member, shape (n, n_members)."""
+        columns = []
+        for name, member in self.detectors_.items():
+            scores = member._combine(member._statistic(rows)[:, None])
+            columns.append(-self.log_survival_[name](scores))
+        return np.stack(columns, axis=1)
+
+    def _statistic(self, rows: Rows) -> _Floats:
+        return _METHODS[self.method](self._evidence(rows))
+
+    def score_members(self, X: ArrayLike | Tensor) -> _Floats:
+        """How much each member has against a row, in the order of ``detectors_``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_members), float64
+            -log p in nats: 0 for an ordinary row, 3 for one in twenty, 7 for one in a thousand.
+        """
+        return self._evidence(self._checked(X))

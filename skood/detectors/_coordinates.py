@@ -1,0 +1,72 @@
+"""Rows as vectors in which distances mean something, for methods that know no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from skood.core.batches import LARGE_BATCH, map_batches
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
+
+__all__ = ["StandardizedVectors"]
+
+_Floats = NDArray[np.float64]
+
+# Beyond, distances are all alike and covariances have too many entries.
+_MOST_COORDINATES = 64
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class StandardizedVectors:
+    """Each row as a vector, in standard deviations; long ones along their 64 principal axes.
+
+    Attributes
+    ----------
+    rows : RowSpec
+        Of the training rows.
+    projection : PCA or None
+        None where rows have at most 64 values.
+    """
+
+    rows: RowSpec
+    projection: PCA | None
+
+    @classmethod
+    def fit(cls, rows: Rows, seed: int) -> tuple[StandardizedVectors, _Floats]:
+        """The map, and the training rows in it, shape (n, n_coordinates)."""
+        spec = RowSpec.of(rows)
+        X = _standardized(spec, spec.to_tensor(np.asarray(rows), _CPU))
+        if X.shape[1] <= _MOST_COORDINATES:
+            return cls(spec, None), X
+        projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
+        Z = projection.fit_transform(X)
+        return cls(spec, projection), np.asarray(Z, dtype=np.float64)
+
+    def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:
+        """``function`` of new rows in batches of a fixed size, so that company does not matter.
+
+        ``name``, of the detector, is for the message where rows are on another scale.
+        """
+        self.rows.check(name, rows)
+
+        def evaluate(x: Tensor) -> _Floats:
+            X = _standardized(self.rows, x)
+            return function(X if self.projection is None else self.projection.transform(X))
+
+        return map_batches(
+            evaluate, rows, lambda part: self.rows.to_tensor(part, _CPU), (LARGE_BATCH["cpu"],)
+        )
+
+
+def _standardized(spec: RowSpec, x: Tensor) -> _Floats:
+    loc, scale = spec.standardisation()
+    X: _Floats = ((x.double() - loc) / scale).flatten(1).numpy()
+    return X

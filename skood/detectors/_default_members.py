@@ -1,0 +1,34 @@
+"""Which evidence speaks by default, by kind of data."""
+
+from __future__ import annotations
+
+import math
+
+from skood.core.row_spec import RowSpec
+from skood.core.rows import Rows
+from skood.detectors._calibrated import CalibratedDetector
+from skood.detectors._gradient_norm import GradientNorm
+from skood.detectors._hierarchical_llr import HierarchicalLLR
+from skood.detectors._mixture import MixtureLikelihood
+from skood.detectors._nearest_neighbors import KNNDistance
+from skood.detectors._score_norm import ScoreNorm
+from skood.models import HVAE
+
+__all__ = ["default_members"]
+
+_MOST_VALUES_OF_A_GAUSSIAN = 10_000
+
+
+def default_members(rows: Rows) -> list[tuple[str, CalibratedDetector]]:
+    """Members of `CombinedDetector` for such rows."""
+    n_values = math.prod(rows.shape[1:])
+    if rows.ndim == 2:
+        return [("neighbors", KNNDistance()), ("mixture", MixtureLikelihood())]
+    score_norm = [("score_norm", ScoreNorm())] if n_values <= _MOST_VALUES_OF_A_GAUSSIAN else []
+    if RowSpec.tensor_shape_of(rows.shape[1:])[0] > 1:
+        return [*score_norm, ("neighbors", KNNDistance())]
+    return [
+        ("ratio", HierarchicalLLR(HVAE(), k=1)),
+        ("gradient", GradientNorm(HVAE())),
+        *score_norm,
+    ]
