@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest
 
 from skood import detectors, metrics
 from skood.benchmark._floor import floors
@@ -27,7 +26,6 @@ _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
-        "ConformalDetector": {" forest": {"estimator": IsolationForest(random_state=0)}},
     }
 )
 
