@@ -10,9 +10,11 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skood.benchmark._run import epochs_within
+from skood.core.rows import check_rows
 from skood.training.loop import planned_epochs
 
 __all__ = ["SharedModels"]
@@ -43,12 +45,21 @@ class SharedModels:
         self._answers: dict[str, Any] | None = None
 
     def fit(self, detector: Any) -> float:
-        """Fit the detector; returns the seconds this takes together with its model's training."""
-        model = _default_model(detector)
-        if model is None:
+        """Fit the detector; returns the seconds this takes together with its models' training.
+
+        One that combines others shares their models if each of them has one.
+        """
+        members = _default_members(detector, self.X)
+        parts = [detector] if members is None else [member for _, member in members]
+        models = [_model_of(part) for part in parts]
+        if any(model is None for model in models):
             return _seconds(detector, self.X)
-        model, seconds = self._fitted(model)
-        detector.set_params(model=FrozenEstimator(model))
+        fitted = [self._fitted(model) for model in models]
+        for part, (model, _) in zip(parts, fitted, strict=True):
+            part.set_params(model=FrozenEstimator(model))
+        if members is not None:
+            detector.set_params(detectors=members)
+        seconds = sum({id(model): seconds for model, seconds in fitted}.values())
         return seconds + _seconds(detector, self.X_calibration)
 
     @contextmanager
@@ -99,12 +110,24 @@ class SharedModels:
                 model.set_params(max_epochs=n_epochs)
 
 
-def _default_model(detector: Any) -> Any:
-    """What trains for a detector whose model is not given; None for one without a model."""
-    parameters = detector.get_params(deep=False) if hasattr(detector, "get_params") else {}
-    if "model" not in parameters or parameters["model"] is not None:
+def _model_of(detector: Any) -> Any:
+    """The model that would be trained for a detector, its default or another; None without one."""
+    if "model" not in _parameters(detector):
         return None
-    return detector._nested_default("model")
+    return detector._nested_default("model") if detector.model is None else detector.model
+
+
+def _default_members(detector: Any, X: NDArray[Any]) -> list[tuple[str, Any]] | None:
+    """The detectors, unfitted, that a detector combines by default on such rows."""
+    if _parameters(detector).get("detectors", detector) is not None:
+        return None
+    copy: Any = clone(detector)
+    copy._split(check_rows(copy, X, reset=True), 0)
+    return list(copy.detectors_.items())
+
+
+def _parameters(detector: Any) -> dict[str, Any]:
+    return detector.get_params(deep=False) if hasattr(detector, "get_params") else {}
 
 
 def _seconds(estimator: Any, X: NDArray[Any]) -> float:

@@ -5,12 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from skood import HVAE, GradientNorm, HierarchicalLLR, Likelihood, Typicality, detectors
+from skood import (
+    HVAE,
+    CombinedDetector,
+    GradientNorm,
+    HierarchicalLLR,
+    Likelihood,
+    Typicality,
+    detectors,
+)
 from skood.benchmark import _suite_command
 from skood.benchmark._suite import detectors_of, measure, run_in_set, run_suite
 from skood.benchmark._suite_command import suite_command
 from skood.benchmark._suite_data import InSet, Source
 from skood.benchmark._suite_models import SharedModels
+from skood.testing import easy_images
 
 ROWS = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
 
@@ -86,6 +95,25 @@ def test_a_model_is_asked_the_same_question_once(small_defaults, monkeypatch):
     np.testing.assert_array_equal(found, expected)
     second.ood_score(ROWS[:20])
     assert asked == [20, 20, 20]
+
+
+@pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
+@pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
+def test_a_combination_shares_the_models_of_its_members():
+    models = SharedModels(easy_images(100), seed=0, max_minutes=1e-9)
+    combined, alone = CombinedDetector(), HierarchicalLLR()
+    models.fit(combined), models.fit(alone)
+    members = combined.detectors_
+    assert members["ratio"].model_ is members["gradient"].model_ is alone.model_
+    assert alone.model_.n_iter_ == 1
+
+
+@pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
+def test_a_combination_with_members_that_have_no_model_is_fitted_as_it_is():
+    combined = CombinedDetector(random_state=0)
+    SharedModels(ROWS, seed=0, max_minutes=5).fit(combined)
+    expected = CombinedDetector(random_state=0).fit(ROWS)
+    np.testing.assert_array_equal(combined.ood_score(ROWS), expected.ood_score(ROWS))
 
 
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
