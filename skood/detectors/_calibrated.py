@@ -60,6 +60,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     _not_scoring: ClassVar[frozenset[str]] = frozenset(
         {"fpr", "calibration_fraction", "random_state"}
     )
+    # Whether learning takes no more than seconds.
+    _learns_quickly: ClassVar[bool] = False
     fpr: float
     calibration_fraction: float
     random_state: Any

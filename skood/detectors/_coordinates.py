@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from skood.core.batches import LARGE_BATCH, map_batches
@@ -32,23 +33,28 @@ class StandardizedVectors:
     ----------
     rows : RowSpec
         Of the training rows.
+    scaling : StandardScaler
+        Of each value; of pixels, only their mean is subtracted, since they share a unit.
     projection : PCA or None
         None where rows have at most 64 values.
     """
 
     rows: RowSpec
+    scaling: StandardScaler
     projection: PCA | None
 
     @classmethod
     def fit(cls, rows: Rows, seed: int) -> tuple[StandardizedVectors, _Floats]:
         """The map, and the training rows in it, shape (n, n_coordinates)."""
         spec = RowSpec.of(rows)
-        X = _standardized(spec, spec.to_tensor(np.asarray(rows), _CPU))
+        X = _vectors(spec, spec.to_tensor(np.asarray(rows), _CPU))
+        scaling = StandardScaler(with_std=not spec.is_image).fit(X)
+        X = scaling.transform(X)
         if X.shape[1] <= _MOST_COORDINATES:
-            return cls(spec, None), X
+            return cls(spec, scaling, None), X
         projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
         Z = projection.fit_transform(X)
-        return cls(spec, projection), np.asarray(Z, dtype=np.float64)
+        return cls(spec, scaling, projection), np.asarray(Z, dtype=np.float64)
 
     def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:
         """``function`` of new rows in batches of a fixed size, so that company does not matter.
@@ -58,7 +64,7 @@ class StandardizedVectors:
         self.rows.check(name, rows)
 
         def evaluate(x: Tensor) -> _Floats:
-            X = _standardized(self.rows, x)
+            X = self.scaling.transform(_vectors(self.rows, x))
             return function(X if self.projection is None else self.projection.transform(X))
 
         return map_batches(
@@ -66,7 +72,8 @@ class StandardizedVectors:
         )
 
 
-def _standardized(spec: RowSpec, x: Tensor) -> _Floats:
-    loc, scale = spec.standardisation()
+def _vectors(spec: RowSpec, x: Tensor) -> _Floats:
+    """Rows in the unit that they share or, of a table, as they are."""
+    loc, scale = spec.standardisation() if spec.is_image else (torch.zeros(()), torch.ones(()))
     X: _Floats = ((x.double() - loc) / scale).flatten(1).numpy()
     return X
