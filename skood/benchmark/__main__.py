@@ -6,6 +6,8 @@ import argparse
 import ast
 import json
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,40 @@ from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
 from skood.benchmark._speed import measure_latency, measure_speed
+from skood.benchmark._suite_command import suite_command
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
 MODELS = {name: getattr(skood.models, name) for name in skood.models.__all__}
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m skood.benchmark", description=__doc__)
-    what = [*DATASETS, "self_reflection", "speed"]
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line, without that of the suite."""
+    parser = argparse.ArgumentParser(
+        prog="python -m skood.benchmark",
+        description=__doc__,
+        epilog="All detectors on all data sets: python -m skood.benchmark suite --help",
+    )
     parser.add_argument(
         "dataset",
-        choices=what,
+        choices=[*DATASETS, "self_reflection", "speed"],
         help="normal data; or 'self_reflection': SeReVAE, its twin and HVAE on MNIST; or 'speed'",
     )
-    parser.add_argument("--data-home", help="folder with NAME.npz files; see skood.datasets")
+    _add_models(parser)
+    _add_gradient_norms(parser)
+    add = parser.add_argument
+    add("--data-home", help="folder with NAME.npz files; see skood.datasets")
+    add("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
+    add("--n-importance-samples", type=int, default=16, metavar="S")
+    add("--minutes", type=float, help="train each model for about so long")
+    add("--max-epochs", type=int, help="default: the model's own")
+    add("--n-train", type=int, help="only so many training rows")
+    add("--n-test", type=int, help="only so many rows of each test set")
+    add("--output", type=Path, help="write the numbers to this JSON file")
+    return parser.parse_args(words)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=MODELS, nargs="+", default=["HVAE"])
     parser.add_argument(
         "--objective",
@@ -47,6 +67,9 @@ def parse() -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="parameters of the models, such as network=resnet or trainer__optimizer=adamw",
     )
+
+
+def _add_gradient_norms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gradient-norms", action="store_true", help="GradientNorm instead of the bounds"
     )
@@ -63,21 +86,18 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="with --gradient-norms: noise, inverted and turned images as well",
     )
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
-    parser.add_argument("--n-importance-samples", type=int, default=16, metavar="S")
-    parser.add_argument("--minutes", type=float, help="train each model for about so long")
-    parser.add_argument("--max-epochs", type=int, help="default: the model's own")
-    parser.add_argument("--n-train", type=int, help="only so many training rows")
-    parser.add_argument("--n-test", type=int, help="only so many rows of each test set")
-    parser.add_argument("--output", type=Path, help="write the numbers to this JSON file")
-    return parser.parse_args()
 
 
 def main() -> None:
     """Parse the arguments, run, print tables."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     log = logging.getLogger("skood.benchmark")
-    arguments = parse()
+    words = sys.argv[1:]
+    if "suite" in words:
+        words.remove("suite")
+        suite_command(words)
+        return
+    arguments = parse(words)
     if arguments.dataset == "speed":
         results = {"ratios": measure_speed(), "latency": measure_latency()}
         results["gradient_norms"] = measure_gradient_speed()

@@ -12,13 +12,15 @@ from sklearn.frozen import FrozenEstimator
 
 from skood import GradientNorm, Likelihood, Typicality, datasets, metrics
 from skood.benchmark._covariance import explain_mahalanobis
-from skood.benchmark._run import clock, epochs_within, made_up_sets, out_sets
+from skood.benchmark._made import made_sets
+from skood.benchmark._run import clock, epochs_within, out_sets
 from skood.core.protocols import InvertibleNetwork
 from skood.scores.gradient_norms import COMBINATIONS
 
 __all__ = ["gradient_norm_table", "run_gradient_norms"]
 
 GROUP_SIZE = 5
+_MADE_UP = ("uniform noise", "inverted", "turned 90")
 # Besides the default.
 _TARGETS: dict[str, dict[str, Any]] = {
     ", log p": {"target": "log_likelihood"},
@@ -51,7 +53,8 @@ def run_gradient_norms(
     X_test = datasets.load(name, "test", data_home)[0][:n_test]
     out = dict(out_sets(name, X_test, data_home, n_test))
     if made_up:
-        out |= made_up_sets(X_test)
+        made = made_sets(X_test)
+        out |= {kind: made[kind] for kind in _MADE_UP}
     if minutes:
         model.set_params(max_epochs=epochs_within(minutes, model, X_train))
     start = clock()

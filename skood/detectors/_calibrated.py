@@ -63,6 +63,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     _not_scoring: ClassVar[frozenset[str]] = frozenset(
         {"fpr", "calibration_fraction", "random_state"}
     )
+    # Whether learning takes no more than seconds.
+    _learns_quickly: ClassVar[bool] = False
     fpr: float
     calibration_fraction: float
     random_state: Any
@@ -87,7 +89,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             If a parameter or X is not valid; the detector is then as it was before.
         KeyboardInterrupt
             After Ctrl-C. Where all models have been trained for one epoch at least, the threshold
-            is set first, and the detector can be used.
+            is set first, and the detector can be used. Else a fitted detector is as it was before.
 
         Warns
         -----
@@ -99,14 +101,12 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         fitted = unfitted_copy(self)
         try:
             fitted._fit(check_rows(self, X, reset=True))
-        except (KeyboardInterrupt, SystemExit):
-            if fitted._has_learned:
-                self._take_over(fitted)
-            raise
-        except Exception:
+        except BaseException as error:
             # A trained model is worth keeping, unless there is a whole detector already.
-            if fitted._has_learned and not self.__sklearn_is_fitted__():
+            if isinstance(error, Exception):
                 vars(fitted).pop("calibration_scores_", None)
+            is_whole = fitted.__sklearn_is_fitted__()
+            if is_whole or (fitted._has_learned and not self.__sklearn_is_fitted__()):
                 self._take_over(fitted)
             raise
         self._take_over(fitted)

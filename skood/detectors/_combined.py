@@ -54,9 +54,10 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         between the two.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
-    calibration_fraction : float in (0, 1), default=0.2
-        Part of the rows that models are not trained on. Half of them say what members' scores of
-        normal rows are, the other half set the threshold.
+    calibration_fraction : float in (0, 1), default=0.1
+        Part of the rows that set the threshold, and part of the others that say what members'
+        scores of normal rows are: models are trained on neither. Members without a network then
+        learn once more from all rows but the former.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the members that have no ``random_state`` of their own.
 
@@ -108,7 +109,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         *,
         method: str = "fisher",
         fpr: float = 0.05,
-        calibration_fraction: float = 0.2,
+        calibration_fraction: float = 0.1,
         random_state: Any = None,
     ):
         self.detectors = detectors
@@ -129,6 +130,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         members = default_members(rows) if self.detectors is None else self.detectors
         self._check_members(members)
         self.detectors_ = {name: clone(member) for name, member in members}
+        self.log_survival_: dict[str, LogSurvival] = {}
         return super()._split(rows, seed)
 
     def _check_members(self, members: Any) -> None:
@@ -145,17 +147,19 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         self._validate_names([name for name, _ in members])
 
     @property
-    def _is_frozen(self) -> bool:
-        return all(member._is_frozen for member in self.detectors_.values())
-
-    @property
     def _fewest_calibration_rows(self) -> int:
-        # As many for the members, and for the threshold.
-        return 2 * max(member._fewest_calibration_rows for member in self.detectors_.values())
+        return max(member._fewest_calibration_rows for member in self.detectors_.values())
+
+    def _count_calibration_rows(self, n: int) -> int:
+        fewest = 2 * self._fewest_calibration_rows  # as many for the members, and to learn from
+        self._check_rows_enough(n, fewest + 1)
+        if all(member._is_frozen for member in self.detectors_.values()):
+            return n // 2
+        return super()._count_calibration_rows(n)
 
     @property
-    def _reference_fraction(self) -> float:
-        return 0.5
+    def _has_learned(self) -> bool:
+        return any(member._has_learned for member in vars(self).get("detectors_", {}).values())
 
     def _check_learnable(self, rows: Rows) -> None:
         for member in self.detectors_.values():
@@ -165,20 +169,23 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         self, rows: Rows, seed: int, shared: SharedModels | None = None
     ) -> BaseException | None:
         shared = shared or SharedModels()
-        for member in self.detectors_.values():
-            member.set_params(fpr=_UNUSED_RATE)
-            own = seed if member.random_state is None else draw_seed(member.random_state)
-            member._learn(rows, own, shared)
-            rows.remember_on(member)
+        for name, member in self.detectors_.items():
+            self._learn_member(member, rows, seed, shared)
+            self.log_survival_[name] = LogSurvival.fit(-member.calibration_scores_)
         return shared.interrupt
 
-    def _fit_reference(self, rows: Rows) -> None:
-        for member in self.detectors_.values():
-            member._calibrate(rows)
-        self.log_survival_ = {
-            name: LogSurvival.fit(-member.calibration_scores_)
-            for name, member in self.detectors_.items()
-        }
+    def _learn_member(
+        self, member: CalibratedDetector, rows: Rows, seed: int, shared: SharedModels
+    ) -> None:
+        member.set_params(fpr=_UNUSED_RATE, calibration_fraction=self.calibration_fraction)
+        own = seed if member.random_state is None else draw_seed(member.random_state)
+        training, left = member._split(rows, seed)
+        member._learn(training, own, shared)
+        rows.remember_on(member)
+        member._calibrate(left)
+        if member._learns_quickly:
+            # Its scores hardly change, and no threshold rests on these rows.
+            member._learn(rows, own)
 
     def _evidence(self, rows: Rows) -> _Floats:
         """-log p of each member, shape (n, n_members)."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from skood.core.batches import LARGE_BATCH, map_batches
@@ -32,25 +33,31 @@ class StandardizedVectors:
     ----------
     rows : RowSpec
         Of the training rows.
+    scaling : StandardScaler
+        Of each value; of pixels, only their mean is subtracted, since they share a unit.
     projection : PCA or None
         None where rows have at most 64 values.
     """
 
     rows: RowSpec
+    scaling: StandardScaler
     projection: PCA | None
 
     @classmethod
     def fit(cls, rows: Rows, seed: int) -> tuple[StandardizedVectors, _Floats]:
         """The map, and the training rows in it, shape (n, n_coordinates)."""
         spec = RowSpec.of(rows)
-        X = _standardized(spec, spec.to_tensor(np.asarray(rows), _CPU))
+        X = _vectors(spec, spec.to_tensor(np.asarray(rows), _CPU))
+        # Arrays, whatever the user has set for all transformers.
+        scaling = StandardScaler(with_std=not spec.is_image).set_output(transform="default")
+        X = scaling.fit_transform(X)
         if X.shape[1] <= _MOST_COORDINATES:
-            return cls(spec, None), X
+            return cls(spec, scaling, None), X
         projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
-        projection.set_output(transform="default")  # whatever the user has set for all
+        projection.set_output(transform="default")
         with np.errstate(divide="ignore", invalid="ignore"):  # the variance of equal rows is 0
             Z: _Floats = projection.fit_transform(X)
-        return cls(spec, projection), Z
+        return cls(spec, scaling, projection), Z
 
     def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:
         """``function`` of new rows in batches of a fixed size, so that company does not matter.
@@ -60,7 +67,7 @@ class StandardizedVectors:
         self.rows.check(name, rows)
 
         def evaluate(x: Tensor) -> _Floats:
-            X = _standardized(self.rows, x)
+            X = self.scaling.transform(_vectors(self.rows, x))
             return function(X if self.projection is None else self.projection.transform(X))
 
         return map_batches(
@@ -68,7 +75,8 @@ class StandardizedVectors:
         )
 
 
-def _standardized(spec: RowSpec, x: Tensor) -> _Floats:
-    loc, scale = spec.standardisation()
+def _vectors(spec: RowSpec, x: Tensor) -> _Floats:
+    """Rows in the unit that they share or, of a table, as they are."""
+    loc, scale = spec.standardisation() if spec.is_image else (torch.zeros(()), torch.ones(()))
     X: _Floats = ((x.double() - loc) / scale).flatten(1).numpy()
     return X

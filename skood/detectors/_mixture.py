@@ -83,6 +83,8 @@ class MixtureLikelihood(CalibratedDetector):
         "n_mixtures": [Interval(Integral, 1, None, closed="left")],
     }
 
+    _learns_quickly = True
+
     def __init__(
         self,
         *,

@@ -85,7 +85,8 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         KeyboardInterrupt
             After Ctrl-C. If the model has been trained for one epoch, the threshold is set for it
             first, and the detector can be used; see `Trainer` for how to go on without the
-            exception. A second Ctrl-C, or one while the threshold is being set, leaves ``model_``.
+            exception. A second Ctrl-C, or one while the threshold is being set, leaves ``model_``,
+            unless the detector was fitted before.
 
         Warns
         -----
@@ -113,7 +114,8 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             if isinstance(model, FrozenEstimator):
                 fitted[name] = model.estimator
                 continue
-            key = name if alone else str(hash_of(_key(model)))
+            # Where there are few rows, detectors keep other numbers of them for calibration.
+            key = name if alone else str(hash_of((_key(model), len(rows))))
             if key not in shared.fitted:
                 self._train_into(shared, key, model, rows)
             fitted[name] = shared.fitted[key]

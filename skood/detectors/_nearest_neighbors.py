@@ -64,6 +64,8 @@ class KNNDistance(CalibratedDetector):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
 
+    _learns_quickly = True
+
     def __init__(
         self,
         *,

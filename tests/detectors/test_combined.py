@@ -67,7 +67,7 @@ def test_p_values_of_fresh_rows_are_as_small_as_a_in_a_part_a_of_them(members, m
     levels, rates = np.array([0.01, 0.05, 0.1, 0.2]), []
     for seed in range(60):
         X = table(396 + 100, seed)
-        detector = CombinedDetector(members, method=method, calibration_fraction=0.5)
+        detector = CombinedDetector(members, method=method, calibration_fraction=0.25)
         detector.set_params(random_state=seed).fit(X[:396])
         rates.append((detector.p_values(X[396:])[:, None] <= levels).mean(axis=0))
     assert len(detector.calibration_scores_) == 99  # so that every level is attained exactly
@@ -86,7 +86,7 @@ def test_columns_of_score_members_are_minus_log_p_of_each_member():
     detector, X = cheap().fit(table(300, seed=0)), table(50, seed=1)
     columns = []
     for member in detector.detectors_.values():
-        assert len(member.calibration_scores_) == 30 == len(detector.calibration_scores_)
+        assert len(member.calibration_scores_) == 27  # a tenth of what sets no threshold
         log_survival = LogSurvival.fit(-member.calibration_scores_)
         columns.append(-log_survival(member.ood_score(X)))
     np.testing.assert_array_equal(detector.score_members(X), np.transpose(columns))
@@ -108,7 +108,7 @@ def test_the_score_is_made_of_those_of_the_members(method, combined):
 def test_what_one_member_misses_another_sees():
     members = [("first", MeanOf(0)), ("second", MeanOf(1))]
     detector = CombinedDetector([(n, ConformalDetector(m)) for n, m in members], random_state=0)
-    detector.fit(table(500, seed=0, n_columns=2))
+    detector.fit(table(2000, seed=0, n_columns=2))
     assert (detector.predict([[-6, 0], [0, -6]]) == -1).all()
     np.testing.assert_array_equal(
         detector.score_members([[-6, 0], [0, -6]]) > 3, [[True, False], [False, True]]
@@ -135,6 +135,20 @@ def test_groups_of_rows_that_are_a_little_unusual_are_found():
     means = detector.ood_score(X).reshape(4, 10).mean(axis=1)
     np.testing.assert_allclose(detector.group_ood_score(X, 10), means, rtol=1e-12)
     assert (detector.group_p_values(X, 10) < 0.1).all()
+
+
+def test_members_without_a_network_learn_from_all_rows_that_set_no_threshold():
+    kinds = [("near", KNNDistance()), ("likelihood", Likelihood(small(MAF)))]
+    detector = CombinedDetector(kinds, random_state=0).fit(table(200, seed=0))
+    assert detector.detectors_["near"].neighbors_.n_samples_fit_ == 180
+    assert detector.detectors_["likelihood"].model_.rows_.n_rows == 162
+
+
+def test_rows_that_set_the_threshold_are_not_among_those_that_members_learn_from():
+    X = table(200, seed=0)
+    detector = CombinedDetector([("near", KNNDistance(n_neighbors=1))], random_state=0).fit(X)
+    distances = detector.detectors_["near"].ood_score(X)
+    assert (distances < 1e-6).sum() == 180 and len(detector.calibration_scores_) == 20
 
 
 # -------------------------------------------------------------------------------- training members
@@ -170,8 +184,8 @@ def test_frozen_members_train_nothing_and_all_rows_calibrate(trainings):
     ]
     detector = CombinedDetector(members).fit(table(101, seed=1))
     assert trainings == [] and detector.detectors_["likelihood"].model_ is model
-    assert len(detector.calibration_scores_) == 51
-    assert len(detector.detectors_["forest"].calibration_scores_) == 50
+    assert len(detector.calibration_scores_) == 50
+    assert len(detector.detectors_["forest"].calibration_scores_) == 51
 
 
 def test_a_frozen_member_stands_beside_one_that_is_trained():

@@ -85,9 +85,14 @@ def test_a_combination_keeps_what_it_has_learned_and_raises():
     assert set(detector.predict(IMAGES)) <= {-1, 1}
 
 
-def test_a_combination_with_another_model_to_train_is_as_it_was_before():
-    detector = combination(Likelihood(model()), Likelihood(small(HVAE, width=9)))
-    before = dict(vars(detector))
+def test_a_combination_of_two_models_keeps_the_first_unless_it_was_whole_before():
+    detector = combination(Likelihood(model()), Likelihood(model().set_params(width=9)))
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(IMAGES)
+    assert detector.detectors_["member0"].model_.interrupted_
+    assert not detector.__sklearn_is_fitted__()
+    before = dict(vars(detector.fit(IMAGES)))
+    begun.clear()
     with pytest.raises(KeyboardInterrupt):
         detector.fit(IMAGES)
     assert vars(detector) == before

@@ -23,8 +23,8 @@ def density(mixture, X):
 def test_the_score_is_minus_the_log_of_the_mean_density():
     detector = MixtureLikelihood(n_components=3, n_mixtures=4, random_state=0)
     detector.fit(clusters(300, seed=0))
-    fresh, rows = clusters(50, seed=1), detector.vectors_.rows
-    X = (fresh - rows.loc) / rows.scale
+    fresh = clusters(50, seed=1)
+    X = detector.vectors_.scaling.transform(fresh)
     mean = np.mean([density(mixture, X) for mixture in detector.mixtures_], axis=0)
     assert len(detector.mixtures_) == 4
     np.testing.assert_allclose(detector.ood_score(fresh), -np.log(mean), rtol=1e-6)
