@@ -80,17 +80,25 @@ class Rows:
     def as_given(self) -> Any:
         """What an estimator that is not skood's takes: an array, or a data frame if it was one."""
         if self.names is None:
-            return np.asarray(self)
+            return self._numbers()
         import pandas as pd  # type: ignore[import-untyped]  # there is one, or no names
 
-        return pd.DataFrame(np.asarray(self), columns=list(self.names))
+        return pd.DataFrame(self._numbers(), columns=list(self.names))
+
+    def as_vectors(self) -> NDArray[Any]:
+        """One vector of floats for each row: scikit-learn's GaussianMixture computes in uint8."""
+        array = np.asarray(self).reshape(len(self), -1)
+        return array.astype(np.float64) if array.dtype == np.uint8 else array
+
+    def _numbers(self) -> NDArray[Any]:
+        return self.as_vectors() if self.ndim == 2 else np.asarray(self)
 
     def as_known_to(self, estimator: Any) -> Any:
         """`as_given`, but for a fitted estimator that saw an array: a frozen one may have."""
         knows_no_names = hasattr(estimator, "n_features_in_") and not hasattr(
             estimator, "feature_names_in_"
         )
-        return np.asarray(self) if knows_no_names else self.as_given()
+        return self._numbers() if knows_no_names else self.as_given()
 
     def remember_on(self, estimator: Any) -> None:
         """Give the estimator the fitted attributes that tell what rows it knows."""

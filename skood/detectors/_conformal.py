@@ -134,8 +134,7 @@ class ConformalDetector(CalibratedDetector):
         """Rows as the estimator takes them."""
         if rows.ndim == 2:
             return rows.as_known_to(estimator)
-        X = np.asarray(rows)
-        return X.reshape(len(X), -1) if self.flatten else X
+        return rows.as_vectors() if self.flatten else np.asarray(rows)
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         self.rows_.check(type(self).__name__, rows)

@@ -109,6 +109,14 @@ def test_images_are_handed_on_as_vectors():
     np.testing.assert_array_equal(detector.score_samples(images), expected)
 
 
+@pytest.mark.parametrize("X", [easy_images(100), easy_images(100)[:, 0]], ids=["images", "table"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_bytes_score_as_the_same_numbers_in_floats(estimator, X):
+    detector = ConformalDetector(estimator, random_state=0).fit(X)
+    expected = detector.estimator_.score_samples(X.reshape(100, -1).astype(float))
+    np.testing.assert_array_equal(detector.score_samples(X), expected)
+
+
 def test_without_flatten_images_are_handed_on_as_they_are():
     images = easy_images(100)
     detector = ConformalDetector(MeanOfImages(), flatten=False, random_state=0).fit(images)

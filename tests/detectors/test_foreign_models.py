@@ -55,6 +55,13 @@ def test_a_mixture_of_gaussians_works(detector, X):
     assert (fitted.predict(far) == -1).all()
 
 
+def test_a_mixture_of_gaussians_gets_a_table_of_bytes_as_floats():
+    X = np.random.default_rng(0).integers(0, 256, size=(150, 3)).astype(np.uint8)
+    fitted = Likelihood(GaussianMixture(2), random_state=0).fit(X)
+    log_px = fitted.model_.score_samples(X.astype(float))  # of uint8 it would be another one
+    np.testing.assert_array_equal(fitted.score_samples(X), log_px)
+
+
 @pytest.mark.parametrize("of_model", [TABLE, FRAME], ids=["model: array", "model: frame"])
 def test_a_frozen_mixture_is_asked_with_the_names_that_it_knows(of_model):
     model = GaussianMixture(2, random_state=0).fit(of_model)
