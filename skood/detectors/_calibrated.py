@@ -89,7 +89,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             If a parameter or X is not valid; the detector is then as it was before.
         KeyboardInterrupt
             After Ctrl-C. Where all models have been trained for one epoch at least, the threshold
-            is set first, and the detector can be used. Else a fitted detector is as it was before.
+            is set first, and the detector can be used.
 
         Warns
         -----
@@ -102,11 +102,12 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         try:
             fitted._fit(check_rows(self, X, reset=True))
         except BaseException as error:
-            # A trained model is worth keeping, unless there is a whole detector already.
-            if isinstance(error, Exception):
+            is_stop = isinstance(error, KeyboardInterrupt | SystemExit)
+            if not is_stop:
                 vars(fitted).pop("calibration_scores_", None)
-            is_whole = fitted.__sklearn_is_fitted__()
-            if is_whole or (fitted._has_learned and not self.__sklearn_is_fitted__()):
+            # A trained model is worth keeping, unless an error would take a whole detector away.
+            is_whole = self.__sklearn_is_fitted__()
+            if (is_stop and fitted._has_learned) or (fitted._has_models and not is_whole):
                 self._take_over(fitted)
             raise
         self._take_over(fitted)
@@ -149,6 +150,11 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def _has_learned(self) -> bool:
         """Whether `_learn` came to its end, if not the threshold."""
         return "input_shape_" in vars(self)
+
+    @property
+    def _has_models(self) -> bool:
+        """Whether there is something learned that is worth keeping."""
+        return self._has_learned
 
     @property
     def _is_frozen(self) -> bool:

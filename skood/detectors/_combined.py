@@ -158,7 +158,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         return super()._count_calibration_rows(n)
 
     @property
-    def _has_learned(self) -> bool:
+    def _has_models(self) -> bool:
         return any(member._has_learned for member in vars(self).get("detectors_", {}).values())
 
     def _check_learnable(self, rows: Rows) -> None:

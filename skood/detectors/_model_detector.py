@@ -85,8 +85,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         KeyboardInterrupt
             After Ctrl-C. If the model has been trained for one epoch, the threshold is set for it
             first, and the detector can be used; see `Trainer` for how to go on without the
-            exception. A second Ctrl-C, or one while the threshold is being set, leaves ``model_``,
-            unless the detector was fitted before.
+            exception. A second Ctrl-C, or one while the threshold is being set, leaves ``model_``.
 
         Warns
         -----
