@@ -134,8 +134,9 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
                 continue
             try:
                 fitted[name] = _trained(model, rows, check_memory(self.memory))
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                # Set the threshold for what it has learned, if anything, and then stop.
+            except KeyboardInterrupt as interrupt:
+                # Set the threshold for what it has learned, if anything, and then stop. SIGTERM
+                # (a SystemExit) cannot wait for that, and nobody will ask for it.
                 if not _is_fitted(model) or len(fitted) + 1 < len(models):
                     raise
                 fitted[name], stop = model, interrupt
