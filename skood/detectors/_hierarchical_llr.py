@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
@@ -145,6 +146,17 @@ class HierarchicalLLR(ModelDetector):
         self.random_state = random_state
 
     _model_protocol = LatentModel
+
+    def _learn(
+        self, rows: Rows, seed: int, shared: dict[str, Any] | None = None
+    ) -> BaseException | None:
+        if rows.ndim == 2:
+            warnings.warn(
+                "HierarchicalLLR is made for images: on tables it detects worse than the distance "
+                "to the nearest neighbours. Use CombinedDetector() there.",
+                stacklevel=4,
+            )
+        return super()._learn(rows, seed, shared)
 
     def _check_model(self, model: Any) -> None:
         has_layers = hasattr(model, "count_layers") or isinstance(model, Pipeline)
