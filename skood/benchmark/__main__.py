@@ -19,9 +19,11 @@ from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
 from skood.benchmark._speed import measure_latency, measure_speed
 from skood.benchmark._suite_command import suite_command
+from skood.benchmark._validity import validity_command
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
 MODELS = {name: getattr(skood.models, name) for name in skood.models.__all__}
+COMMANDS = {"suite": suite_command, "validity": validity_command}
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
 
@@ -30,7 +32,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m skood.benchmark",
         description=__doc__,
-        epilog="All detectors on all data sets: python -m skood.benchmark suite --help",
+        epilog="'suite --help': all detectors on all data sets; 'validity --help': p-values.",
     )
     parser.add_argument(
         "dataset",
@@ -93,9 +95,9 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     log = logging.getLogger("skood.benchmark")
     words = sys.argv[1:]
-    if "suite" in words:
-        words.remove("suite")
-        suite_command(words)
+    for name in COMMANDS.keys() & set(words):
+        words.remove(name)
+        COMMANDS[name](words)
         return
     arguments = parse(words)
     if arguments.dataset == "speed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from torch import Tensor
 from skood.core.protocols import DensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._shared_models import SharedModels
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
     information_ratios,
@@ -145,6 +147,17 @@ class HierarchicalLLR(ModelDetector):
         self.random_state = random_state
 
     _model_protocol = LatentModel
+
+    def _learn(
+        self, rows: Rows, seed: int, shared: SharedModels | None = None
+    ) -> BaseException | None:
+        if rows.ndim == 2:
+            warnings.warn(
+                "HierarchicalLLR is made for images: on tables it detects worse than the distance "
+                "to the nearest neighbours. Use CombinedDetector() there.",
+                stacklevel=5,
+            )
+        return super()._learn(rows, seed, shared)
 
     def _check_model(self, model: Any) -> None:
         has_layers = hasattr(model, "count_layers") or isinstance(model, Pipeline)

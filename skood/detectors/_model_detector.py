@@ -126,8 +126,9 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             raise shared.interrupt
         try:
             shared.fitted[key] = _trained(model, rows, check_memory(self.memory))
-        except (KeyboardInterrupt, SystemExit) as interrupt:
-            # Set the threshold for what it has learned, if anything, and then stop.
+        except KeyboardInterrupt as interrupt:
+            # Set the threshold for what it has learned, if anything, and then stop. SIGTERM
+            # (a SystemExit) cannot wait for that, and nobody will ask for it.
             if not _is_fitted(model):
                 raise
             shared.fitted[key], shared.interrupt = model, interrupt

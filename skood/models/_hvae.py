@@ -96,8 +96,7 @@ class HVAE(BaseHierarchicalVAE):
     trainer : Trainer, default=None
         Optimiser, validation split, early stopping, callbacks. None is ``Trainer()``.
     max_epochs : int or "auto", default="auto"
-        "auto" is as many as give 7,000 steps, or fewer for less than 40,000 rows: in proportion to
-        the root of their number, but at least 1,000 steps, and at most 2,000 epochs.
+        "auto" is as many as give about 7,000 steps, but at most 100 where these give 500.
     batch_size : int, default=128
     learning_rate : float, default=1e-3
     device : str or torch.device, default="auto"

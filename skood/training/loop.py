@@ -33,7 +33,6 @@ _DIAGNOSED_ROWS = 1_000  # where no rows are held out
 _FEWEST_DIAGNOSED = 100
 _FEWEST_TO_SPLIT = 20
 _FEWEST_HELD_OUT = 5
-_FEWEST_STEPS, _MOST_STEPS, _ROWS_FOR_MOST_STEPS = 1_000, 7_000, 40_000
 
 _OPTIMIZERS = {
     # One fused update: a fifth of a step's time on a CPU goes into the update otherwise.
@@ -46,17 +45,16 @@ _OPTIMIZERS = {
 def planned_epochs(
     max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
 ) -> int:
-    """``"auto"`` is as many epochs as give 7,000 steps, or fewer for less than 40,000 rows.
+    """``"auto"`` is as many epochs as give about 7,000 steps, but at most 100.
 
-    In proportion to the root of their number, but at least 1,000: fewer rows are overfitted sooner,
-    and nobody waits minutes for them. At most 2,000 epochs, or 500 where nothing is held out to
-    stop early.
+    Fewer rows are overfitted sooner, and nobody waits minutes for them; they get 500 steps at
+    least, unless nothing is held out to stop early.
     """
     if max_epochs != "auto":
         return int(max_epochs)
-    n_steps = _MOST_STEPS * min(1.0, math.sqrt(n_rows / _ROWS_FOR_MOST_STEPS))
-    n_epochs = round(max(_FEWEST_STEPS, n_steps) / max(1, n_rows // batch_size))
-    return min(2000 if has_validation else 500, max(1, n_epochs))
+    steps_per_epoch = max(1, n_rows // batch_size)
+    most = max(100, round(500 / steps_per_epoch)) if has_validation else 100
+    return min(most, max(1, round(7_000 / steps_per_epoch)))
 
 
 def train(

@@ -218,3 +218,11 @@ def test_layers_are_not_scored_after_a_change_of_k(fitted_hvae, images):
     detector = detect(fitted_hvae, images, 1).set_params(k="ada")
     with pytest.raises(ValueError, match="k was changed from 1 to 'ada'"):
         detector.score_layers(images)
+
+
+def test_a_table_gets_a_warning_that_names_the_detector_for_tables():
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    with pytest.warns(UserWarning, match=r"made for images.*CombinedDetector\(\)") as seen:
+        small(HierarchicalLLR, random_state=0).fit(X)
+    assert seen[0].filename == __file__
+    detect(small(BIVA, random_state=0).fit(easy_images(60)), easy_images(60), 1)  # and images none
