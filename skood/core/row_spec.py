@@ -34,6 +34,8 @@ _OTHER_SCALE = 50.0
 _KNOWN_FACTORS = (255.0, 256.0, 257.0, 65535.0, 65536.0)
 # Of a column's middle half, after standardisation; the noise added in training has 0.05.
 _SMALLEST_SPREAD = 0.1
+# How many times farther from the median than 99 % of the others.
+_FAR_BEYOND = 20.0
 _INVISIBLE = 0.02
 _MOST_QUANTILE_ROWS = 100_000
 
@@ -281,16 +283,20 @@ def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
     step = -(-len(rows) // _MOST_QUANTILE_ROWS)
     X = rows.take(slice(None, None, step))
     low, middle, high = np.percentile(X, [25, 50, 75], axis=0)
+    distances = np.abs(X - middle)
+    usual = np.percentile(distances, 99, axis=0)
+    # A long tail is a matter of taste, a value far beyond all others is not.
+    alone = (usual > 0) & (distances.max(axis=0) / _FAR_BEYOND > usual)
     varies = high / 2 - low / 2 > rounding_of(rows, low, high)
-    columns = np.flatnonzero(varies & (high - low < _SMALLEST_SPREAD * scale))
+    columns = np.flatnonzero(alone & varies & (high - low < _SMALLEST_SPREAD * scale))
     if len(columns):
         i = columns[0]
-        value = X[np.argmax(np.abs(X[:, i] - middle[i])), i]
+        value = X[np.argmax(distances[:, i]), i]
         more = f" (and so {len(columns) - 1} more)" if len(columns) > 1 else ""
         warnings.warn(
             f"Column {i} of X{more} holds values such as {value:.4g}, beside which the others, "
-            f"half of them between {low[i]:.4g} and {high[i]:.4g}, look all alike. Remove these "
-            "rows, or clip the column, or take its logarithm; scaling, also by RobustScaler, "
-            "changes nothing.",
+            f"half of them between {low[i]:.4g} and {high[i]:.4g}, look all alike. If it stands "
+            "for a missing value, replace it; else take the logarithm of the column, or its ranks "
+            "with a QuantileTransformer. Linear scaling, also by RobustScaler, changes nothing.",
             stacklevel=2,
         )

@@ -94,9 +94,10 @@ def test_a_single_huge_value_in_a_column_warns(model):
         np.arange(500) == 3,
         np.linspace(-1, 1, 500) ** 3,
         np.random.default_rng(1).lognormal(size=500),
+        np.random.default_rng(1).lognormal(sigma=2.5, size=500),
         np.zeros(500),
     ],
-    ids=["rare", "dense in the middle", "long tail", "constant"],
+    ids=["rare", "dense in the middle", "long tail", "very long tail", "constant"],
 )
 def test_ordinary_columns_do_not_warn(column, recwarn):
     X = np.random.default_rng(0).normal(size=(500, 3))
