@@ -22,8 +22,8 @@ from skood.testing import all_detectors, all_models, image_checks, image_layouts
 MODELS = [small(model) for model in all_models()]
 DETECTORS = [small(detector) for detector in all_detectors()]
 # The other branches of a parameter that changes what is computed.
-DETECTORS += [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
-DETECTORS += [
+VARIANTS = [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
+VARIANTS += [
     small(GradientNorm, small(Glow), combine="mahalanobis", group_size=2, layers="module"),
     small(GradientNorm, small(Glow), combine="gaussian", fisher="diagonal"),
     small(GradientNorm, small(Glow), combine="one-sided", target="latent_sum"),
@@ -69,6 +69,12 @@ def name_of(estimator):
     return type(estimator).__name__
 
 
+def all_estimators():
+    """Every estimator, and the variants where all combinations are asked for."""
+    variants = [pytest.param(e, marks=pytest.mark.exhaustive) for e in VARIANTS]
+    return MODELS + DETECTORS + variants
+
+
 def run(check, *arguments):
     try:
         check(*arguments)
@@ -81,13 +87,24 @@ def test_the_checks_of_scikit_learn_pass(estimator, check):
     run(check, estimator)
 
 
+@pytest.mark.exhaustive
+@parametrize_with_checks(VARIANTS)
+def test_the_checks_of_scikit_learn_pass_with_other_parameters(estimator, check):
+    run(check, estimator)
+
+
 # The checks of set_output fit on a frame and transform an array, and the reverse, on purpose.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize(
     "estimator, check",
     [
-        pytest.param(estimator, check, id=f"{name_of(estimator)}-{check.__name__}")
-        for estimator in MODELS + DETECTORS
+        pytest.param(
+            estimator,
+            check,
+            id=f"{name_of(estimator)}-{check.__name__}",
+            marks=pytest.mark.exhaustive if estimator in VARIANTS else (),
+        )
+        for estimator in MODELS + DETECTORS + VARIANTS
         for check in more_checks(estimator)
     ],
 )
@@ -99,7 +116,7 @@ def test_the_checks_that_scikit_learn_keeps_for_itself_pass(estimator, check):
     parse_version(sklearn.__version__) < parse_version("1.9"),
     reason="older releases of scikit-learn have fewer checks",
 )
-@pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
+@pytest.mark.parametrize("estimator", MODELS + DETECTORS + VARIANTS, ids=name_of)
 def test_no_check_of_scikit_learn_is_switched_off(estimator):
     n_checks = len(list(estimator_checks_generator(estimator)))
     assert n_checks >= N_CHECKS["detector" if hasattr(estimator, "predict") else "model"]
@@ -119,7 +136,7 @@ def test_every_public_estimator_is_covered():
     "detector, frozen",
     [
         pytest.param(detector, frozen, id=f"{name_of(detector)}-{frozen}")
-        for detector in DETECTORS
+        for detector in DETECTORS + VARIANTS
         for frozen in ((False, True) if hasattr(detector, "model") else (False,))
     ],
 )
@@ -144,7 +161,13 @@ def test_a_detector_knows_the_names_of_columns(detector, frozen):
 
 # The checks of one estimator and layout follow one another, for they share a fit.
 @pytest.mark.parametrize("check", image_checks, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("layout", image_layouts(1))
-@pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=name_of)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param(layout, marks=() if "last" in layout else pytest.mark.exhaustive)
+        for layout in image_layouts(1)
+    ],
+)
+@pytest.mark.parametrize("estimator", all_estimators(), ids=name_of)
 def test_the_checks_for_images_pass(estimator, check, layout):
     check(estimator, image_layouts(60)[layout])

@@ -20,7 +20,7 @@ ROWS = {
     "table": np.random.default_rng(0).normal(5, [1, 20, 0.1, 3], (N, 4)),
 }
 COUNTS = (1, 4, 16, 33, 129)
-SAMPLES = (1, 5, 8, 20)
+SAMPLES = (1, 8, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (5, 20)))
 
 
 @pytest.fixture(
