@@ -14,6 +14,7 @@ MODULES = {
     "skood.scores.bounds": "Bounds, from log importance weights",
     "skood.scores.ratios": "Likelihood ratios, from bounds",
     "skood.scores.gradient_norms": "Scores from gradient norms",
+    "skood.scores.combination": "Scores from the evidence of several detectors",
     "skood.scores.survival": "Log survival function of scores",
     "skood.calibration": "Thresholds and p-values",
     "skood.metrics": "Metrics",

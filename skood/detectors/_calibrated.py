@@ -66,7 +66,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     # Whether learning takes no more than seconds.
     _learns_quickly: ClassVar[bool] = False
     fpr: float
-    calibration_fraction: float
+    calibration_fraction: Any
     random_state: Any
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
@@ -130,21 +130,25 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
         """Rows to learn from, and rows in random order that set the threshold."""
         order = np.random.default_rng([seed, Stream.CALIBRATION_SPLIT]).permutation(len(rows))
-        n_calibration = self._count_calibration_rows(len(rows))
+        n_calibration = self._count_calibration_rows(rows)
         return rows[np.sort(order[n_calibration:])], rows[order[:n_calibration]]
 
-    def _count_calibration_rows(self, n: int) -> int:
-        fewest = self._fewest_calibration_rows
+    def _count_calibration_rows(self, rows: Rows) -> int:
+        n, fewest = len(rows), self._fewest_calibration_rows
         self._check_rows_enough(n, fewest if self._is_frozen else fewest + 1)
         if self._is_frozen:
             return n
-        n_calibration = max(fewest, round(self.calibration_fraction * n))
+        n_calibration = max(fewest, round(self._fraction_of(rows) * n))
         if n_calibration >= n:
             raise ValueError(
                 f"calibration_fraction={self.calibration_fraction} leaves none of the {n} "
                 "rows of X to train on. Use a smaller one."
             )
         return n_calibration
+
+    def _fraction_of(self, rows: Rows) -> float:
+        """Part of the rows that sets the threshold."""
+        return float(self.calibration_fraction)
 
     @property
     def _has_learned(self) -> bool:

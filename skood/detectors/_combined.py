@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn.base import clone
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._default_members import default_members
 from skood.detectors._shared_models import SharedModels
+from skood.scores.combination import COMBINATIONS, independent_weights
 from skood.scores.survival import LogSurvival
 
 __all__ = ["CombinedDetector"]
@@ -26,12 +27,9 @@ _Floats = NDArray[np.float64]
 
 # Of the members: their thresholds are not used, and this one asks for no number of rows.
 _UNUSED_RATE = 0.5
-# From -log p of each member, shape (n, n_members), to one number for each row.
-_METHODS: dict[str, Callable[[_Floats], _Floats]] = {
-    "fisher": lambda evidence: evidence.sum(axis=1),
-    "harmonic": lambda evidence: np.asarray(logsumexp(evidence, axis=1)),
-    "max": lambda evidence: evidence.max(axis=1),
-}
+_CALIBRATION_IMAGES = 500
+# Normal rows on which it is seen how members depend on one another.
+_MOST_ROWS_FOR_WEIGHTS = 1_000
 
 
 class CombinedDetector(CalibratedDetector, _BaseComposition):
@@ -48,16 +46,18 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     detectors : list of (str, detector) tuples, or None, default=None
         The members, by name. None chooses by the kind of data and the size of the rows: for tables,
         `KNNDistance` and `MixtureLikelihood`; for grey images, `HierarchicalLLR` and `GradientNorm`
-        over one `HVAE`, and `ScoreNorm`; for colour images, `ScoreNorm` and `KNNDistance`.
+        over one `HVAE`, and `ScoreNorm`; for colour images, `ScoreNorm` alone, as a trained colour
+        model is neither fast nor good enough on a CPU; see docs/results.md.
     method : {"fisher", "harmonic", "max"}, default="fisher"
-        "fisher" adds up what members see, "max" takes the member that sees most, "harmonic" is
-        between the two.
+        "fisher" adds up what members see, with less weight for those that say the same on normal
+        rows; "max" takes the member that sees most; "harmonic" is between the two.
     fpr : float in (0, 1), default=0.05
         False positive rate: part of normal rows that `predict` may call -1.
-    calibration_fraction : float in (0, 1), default=0.1
+    calibration_fraction : float in (0, 1) or "auto", default="auto"
         Part of the rows that set the threshold, and part of the others that say what members'
         scores of normal rows are: models are trained on neither. Members without a network then
-        learn once more from all rows but the former.
+        learn once more from all rows but the former. "auto" is 0.1; of less than 5,000 images,
+        500, but at most a quarter, since members learn there how tens of layers go together.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the members that have no ``random_state`` of their own.
 
@@ -67,6 +67,9 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         The fitted members; their own thresholds are not used.
     log_survival_ : dict from str to LogSurvival
         Of the members' scores on normal rows.
+    weights_ : ndarray of shape (n_members,), float64
+        Of the members in Fisher's sum, with mean 1; see
+        `skood.scores.combination.independent_weights`.
     calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
 
@@ -78,11 +81,10 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     -----
     Members' p-values are estimated with an exponential tail (`skood.scores.survival.LogSurvival`),
     so that rows beyond all normal ones still differ. With p_i the p-value of member i, `ood_score`
-    is ``-sum log p_i`` (R. A. Fisher, "Statistical Methods for Research Workers", 1932, section
-    21.1), ``log sum 1 / p_i`` (D. J. Wilson, "The harmonic mean p-value for combining dependent
-    tests", PNAS 116(4), 2019) or ``max -log p_i`` (L. H. C. Tippett, "The Methods of Statistics",
-    1931). None of their distributions is used, since members depend on one another: the combination
-    is calibrated on rows of its own, and so `p_values` and `fpr` hold whatever the dependence.
+    is ``-sum w_i log p_i``, ``log sum 1 / p_i`` or ``max -log p_i`` (`skood.scores.combination` has
+    the sources). None of their distributions is used, since members depend on one another: the
+    combination is calibrated on rows of its own, and so `p_values` and `fpr` hold whatever the
+    dependence.
 
     Examples
     --------
@@ -98,8 +100,9 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CalibratedDetector._parameter_constraints,
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],
         "detectors": [list, None],
-        "method": [StrOptions({*_METHODS})],
+        "method": [StrOptions({*COMBINATIONS})],
     }
     _not_scoring = CalibratedDetector._not_scoring | {"detectors"}
 
@@ -109,7 +112,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         *,
         method: str = "fisher",
         fpr: float = 0.05,
-        calibration_fraction: float = 0.1,
+        calibration_fraction: float | str = "auto",
         random_state: Any = None,
     ):
         self.detectors = detectors
@@ -130,8 +133,17 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         members = default_members(rows) if self.detectors is None else self.detectors
         self._check_members(members)
         self.detectors_ = {name: clone(member) for name, member in members}
+        fraction = self._fraction_of(rows)
+        for member in self.detectors_.values():
+            member.set_params(fpr=_UNUSED_RATE, calibration_fraction=fraction)
         self.log_survival_: dict[str, LogSurvival] = {}
         return super()._split(rows, seed)
+
+    def _fraction_of(self, rows: Rows) -> float:
+        if self.calibration_fraction != "auto":
+            return float(self.calibration_fraction)
+        wanted = _CALIBRATION_IMAGES / len(rows) if rows.ndim > 2 else 0.0
+        return min(0.25, max(0.1, wanted))
 
     def _check_members(self, members: Any) -> None:
         if not members:
@@ -150,12 +162,12 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     def _fewest_calibration_rows(self) -> int:
         return max(member._fewest_calibration_rows for member in self.detectors_.values())
 
-    def _count_calibration_rows(self, n: int) -> int:
+    def _count_calibration_rows(self, rows: Rows) -> int:
         fewest = 2 * self._fewest_calibration_rows  # as many for the members, and to learn from
-        self._check_rows_enough(n, fewest + 1)
+        self._check_rows_enough(len(rows), fewest + 1)
         if all(member._is_frozen for member in self.detectors_.values()):
-            return n // 2
-        return super()._count_calibration_rows(n)
+            return len(rows) // 2
+        return super()._count_calibration_rows(rows)
 
     @property
     def _has_models(self) -> bool:
@@ -169,23 +181,25 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         self, rows: Rows, seed: int, shared: SharedModels | None = None
     ) -> BaseException | None:
         shared = shared or SharedModels()
-        for name, member in self.detectors_.items():
-            self._learn_member(member, rows, seed, shared)
+        seeds = [
+            seed if member.random_state is None else draw_seed(member.random_state)
+            for member in self.detectors_.values()
+        ]
+        lefts = []
+        for (name, member), own in zip(self.detectors_.items(), seeds, strict=True):
+            training, left = member._split(rows, seed)
+            member._learn(training, own, shared)
+            rows.remember_on(member)
+            member._calibrate(left)
             self.log_survival_[name] = LogSurvival.fit(-member.calibration_scores_)
+            lefts.append(left)
+        common = min(lefts, key=len)[-_MOST_ROWS_FOR_WEIGHTS:]
+        self.weights_ = independent_weights(self._evidence(common))
+        for member, own in zip(self.detectors_.values(), seeds, strict=True):
+            if member._learns_quickly:
+                # Its scores hardly change, and no threshold rests on these rows.
+                member._learn(rows, own)
         return shared.interrupt
-
-    def _learn_member(
-        self, member: CalibratedDetector, rows: Rows, seed: int, shared: SharedModels
-    ) -> None:
-        member.set_params(fpr=_UNUSED_RATE, calibration_fraction=self.calibration_fraction)
-        own = seed if member.random_state is None else draw_seed(member.random_state)
-        training, left = member._split(rows, seed)
-        member._learn(training, own, shared)
-        rows.remember_on(member)
-        member._calibrate(left)
-        if member._learns_quickly:
-            # Its scores hardly change, and no threshold rests on these rows.
-            member._learn(rows, own)
 
     def _evidence(self, rows: Rows) -> _Floats:
         """-log p of each member, shape (n, n_members)."""
@@ -196,7 +210,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         return np.stack(columns, axis=1)
 
     def _statistic(self, rows: Rows) -> _Floats:
-        return _METHODS[self.method](self._evidence(rows))
+        return COMBINATIONS[self.method](self._evidence(rows), self.weights_)
 
     def score_members(self, X: ArrayLike | Tensor) -> _Floats:
         """How much each member has against a row, in the order of ``detectors_``.

@@ -10,7 +10,7 @@ from skood.benchmark import __main__ as command
 @pytest.mark.parametrize("words", ["suite --data-home DIR", "--data-home DIR suite"])
 def test_the_suite_has_options_of_its_own(words, monkeypatch):
     seen = []
-    monkeypatch.setattr(command, "suite_command", seen.extend)
+    monkeypatch.setitem(command.COMMANDS, "suite", seen.extend)
     monkeypatch.setattr(sys, "argv", ["benchmark", *words.split()])
     command.main()
     assert seen == ["--data-home", "DIR"]

@@ -21,6 +21,7 @@ from skood.nn.bijections.couplings import LARGEST_LOG_SCALE, AlternatingCoupling
 from skood.nn.bijections.elementwise import ActNorm, ElementwiseAffine
 from skood.nn.bijections.linear import InvertibleConvolution
 from skood.nn.bijections.multi_scale import MultiScale
+from skood.nn.bijections.principal_axes import PrincipalAxes
 from skood.nn.bijections.rank_one import RankOneStandardization
 from skood.nn.bijections.reshaping import Flatten, Squeeze
 from skood.nn.dequantization import DequantizedPixels, StandardizedReals
@@ -76,6 +77,13 @@ def reals():
     return StandardizedReals(torch.tensor([3.0, 0.0, -50.0]), torch.tensor([0.5, 1.0, 20.0]))
 
 
+def principal_axes():
+    axes = PrincipalAxes(5).double()
+    x = draw(50, 5) @ draw(5, 5, seed=1)
+    axes.set_moments(x.mean(0), x.T.cov(), 0.1)
+    return axes
+
+
 BIJECTIONS = {
     "actnorm of vectors": (lambda: ActNorm(3), (3,)),
     "actnorm of maps": (lambda: ActNorm(3), (3, 2, 2)),
@@ -107,6 +115,7 @@ BIJECTIONS = {
     "affine map of a latent": (lambda: affine_bijection(2, 5), (5,)),
     "splines of a latent": (lambda: spline_bijection(2, 5), (5,)),
     "standardisation of base variables": (standardization, (3,)),
+    "principal axes": (principal_axes, (5,)),
     "dequantised pixels": (pixels, (1, 2, 3)),
     "standardised reals": (reals, (3,)),
 }
