@@ -60,7 +60,7 @@ class CalibrationWarning(UserWarning):
     """
 
 
-def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
+def threshold(calibration_scores: ArrayLike, fpr: float, *, warn: bool = True) -> float:
     """Score below which a row is flagged, for a false positive rate of at most `fpr`.
 
     The threshold is the m-th smallest calibration score, m = floor(fpr (n + 1)). A row is flagged
@@ -72,6 +72,8 @@ def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
         Scores of inliers unseen by the fitted detector, in any unit; the lower, the more abnormal.
     fpr : float
         Wanted false positive rate, between 0 and 1, both excluded.
+    warn : bool, default=True
+        Whether to warn if there are too few rows for it.
 
     Returns
     -------
@@ -107,8 +109,10 @@ def threshold(calibration_scores: ArrayLike, fpr: float) -> float:
     4.0
     """
     scores = np.sort(_calibration(calibration_scores))
-    warn_if_few(scores.size, fpr, "rows", stacklevel=3)
-    return float(scores[max(_rank(scores.size, fpr), 1) - 1])
+    rank = _rank(scores.size, fpr)
+    if warn:
+        warn_if_few(scores.size, fpr, "rows", stacklevel=3)
+    return float(scores[max(rank, 1) - 1])
 
 
 def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 2) -> None:

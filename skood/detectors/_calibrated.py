@@ -47,6 +47,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         The number from which scores of rows and groups are made, in random order.
     calibrated_with_ : dict
         The parameters, such as ``k``, that the threshold was set for.
+    fpr_ : float
+        The false positive rate that `fit` was asked for.
     offset_ : float
         The threshold of `score_samples` for the present ``fpr``: ``set_params(fpr=...)`` moves it
         without a new fit.
@@ -213,6 +215,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             rows = rows[n_reference:]
         self._fit_threshold(rows)
         scores = self.calibration_scores_
+        self.fpr_ = self.fpr
         threshold(scores, self.fpr)  # warns now if there are too few rows
         if len(scores) > 1 and scores[0] == scores[-1]:
             warnings.warn(
@@ -302,7 +305,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def offset_(self) -> float:
         if "calibration_scores_" not in vars(self):
             raise AttributeError(f"offset_: this {type(self).__name__} is not fitted yet.")
-        return threshold(self.calibration_scores_, self.fpr)
+        # `fit` has warned of its own rate once, and need not at every call.
+        return threshold(self.calibration_scores_, self.fpr, warn=self.fpr != self.fpr_)
 
     def decision_function(self, X: ArrayLike | Tensor) -> _Floats:
         """`score_samples` minus ``offset_``, shape (n,), float64: negative where OOD."""

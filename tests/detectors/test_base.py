@@ -71,7 +71,8 @@ def test_calibration_statistics_are_in_random_order(frozen_column_model):
 
 def test_too_few_calibration_rows_warn(frozen_column_model):
     with pytest.warns(CalibrationWarning, match=r"18 calibration rows are too few for fpr=0\.05"):
-        frozen(Likelihood(), frozen_column_model).fit(numbered(18))
+        detector = frozen(Likelihood(), frozen_column_model).fit(numbered(18))
+    detector.predict(numbered(3))  # a second warning would be an error
 
 
 def test_enough_calibration_rows_do_not_warn(frozen_column_model):
