@@ -2,6 +2,7 @@
 
 from skood.detectors._combined import CombinedDetector
 from skood.detectors._conformal import ConformalDetector
+from skood.detectors._dose import DoSE
 from skood.detectors._gradient_norm import GradientNorm
 from skood.detectors._hierarchical_llr import HierarchicalLLR
 from skood.detectors._likelihood import Likelihood
@@ -13,6 +14,7 @@ from skood.detectors._typicality import Typicality
 __all__ = [
     "CombinedDetector",
     "ConformalDetector",
+    "DoSE",
     "GradientNorm",
     "HierarchicalLLR",
     "KNNDistance",
