@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import json
 import logging
 import sys
@@ -22,7 +23,11 @@ from skood.benchmark._suite_command import suite_command
 from skood.benchmark._validity import validity_command
 
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "cifar10", "svhn")
-MODELS = {name: getattr(skood.models, name) for name in skood.models.__all__}
+MODELS = {
+    name: model
+    for name, model in vars(skood.models).items()
+    if name in skood.models.__all__ and "max_epochs" in inspect.signature(model).parameters
+}
 COMMANDS = {"suite": suite_command, "validity": validity_command}
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skood import detectors, metrics
 from skood.benchmark._floor import floors
 from skood.benchmark._suite_data import InSet, Source
-from skood.benchmark._suite_models import SharedModels
+from skood.benchmark._suite_models import SuiteModels
 
 __all__ = ["GROUP_SIZE", "detectors_of", "measure", "run_in_set", "run_suite"]
 
@@ -55,7 +55,7 @@ def run_in_set(
 
     A detector that refuses the data has the reason as ``absent``, and nothing else.
     """
-    models = SharedModels(in_set.X_train, seed=seed, max_minutes=max_minutes)
+    models = SuiteModels(in_set.X_train, seed=seed, max_minutes=max_minutes)
     results = {}
     for label, detector in {**detectors_of(seed, only), **floors(in_set.X_train, seed)}.items():
         start = time.perf_counter()
@@ -76,7 +76,7 @@ def detectors_of(seed: int, only: Sequence[str] | None = None) -> dict[str, Any]
     return found
 
 
-def _fit_and_measure(detector: Any, in_set: InSet, models: SharedModels) -> dict[str, Any]:
+def _fit_and_measure(detector: Any, in_set: InSet, models: SuiteModels) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few rows, or epochs: the numbers show it
         seconds = models.fit(detector)

@@ -17,13 +17,13 @@ from skood.benchmark._run import epochs_within
 from skood.core.rows import check_rows
 from skood.training.loop import planned_epochs
 
-__all__ = ["SharedModels"]
+__all__ = ["SuiteModels"]
 
 _METHODS = ("bounds", "score_samples", "score_norms")
 _CALIBRATION_FRACTION = {"images": 0.1, "tables": 0.3}
 
 
-class SharedModels:
+class SuiteModels:
     """The models that detectors have by default, trained on the same rows.
 
     Parameters

@@ -18,7 +18,7 @@ from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._default_members import default_members
 from skood.detectors._shared_models import SharedModels
-from skood.scores.combination import COMBINATIONS, independent_weights
+from skood.scores.combination import METHODS, independent_weights
 from skood.scores.survival import LogSurvival
 
 __all__ = ["CombinedDetector"]
@@ -102,7 +102,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         **CalibratedDetector._parameter_constraints,
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],
         "detectors": [list, None],
-        "method": [StrOptions({*COMBINATIONS})],
+        "method": [StrOptions({*METHODS})],
     }
     _not_scoring = CalibratedDetector._not_scoring | {"detectors"}
 
@@ -210,7 +210,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         return np.stack(columns, axis=1)
 
     def _statistic(self, rows: Rows) -> _Floats:
-        return COMBINATIONS[self.method](self._evidence(rows), self.weights_)
+        return METHODS[self.method](self._evidence(rows), self.weights_)
 
     def score_members(self, X: ArrayLike | Tensor) -> _Floats:
         """How much each member has against a row, in the order of ``detectors_``.

@@ -46,8 +46,8 @@ class DoSE(ModelDetector):
     statistic_names_ : list of str
         What is compared: log p(x | z), and for each latent layer log p(z) and log q(z); of flows
         log p(x) and the log norm of the base variables.
-    densities_ : list of skood.scores.density.LogDensity
-        Of each statistic on normal rows, standardised by ``means_`` and ``scales_``.
+    densities_ : dict from int to skood.scores.density.LogDensity
+        Of each statistic on normal rows, by its place; those that never vary have none.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
 
@@ -99,11 +99,8 @@ class DoSE(ModelDetector):
 
     def _fit_reference(self, rows: Rows) -> None:
         statistics = self._statistics(rows[:_MOST_REFERENCE_ROWS])
-        self.means_, scales = statistics.mean(axis=1), statistics.std(axis=1)
-        varies = scales > 1e-9 * (1 + np.abs(self.means_))
-        self.scales_ = np.where(varies, scales, np.inf)  # which say nothing
-        self.densities_ = [LogDensity.fit(row) for row in self._standardized(statistics)[varies]]
-        self.used_ = np.flatnonzero(varies)
+        varies = statistics.std(axis=1) > 1e-9 * (1 + np.abs(statistics.mean(axis=1)))
+        self.densities_ = {i: LogDensity.fit(statistics[i]) for i in np.flatnonzero(varies)}
         n_layers = (len(statistics) - 1) // 2
         self.statistic_names_ = ["log p(x | z)"] + [
             f"log {letter}(z{i})" for i in range(1, n_layers + 1) for letter in "pq"
@@ -111,15 +108,11 @@ class DoSE(ModelDetector):
         if isinstance(self.model_.network_, InvertibleNetwork):
             self.statistic_names_ = ["log p(x)", "log |z|"]
 
-    def _standardized(self, statistics: _Floats) -> _Floats:
-        standardized: _Floats = (statistics - self.means_[:, None]) / self.scales_[:, None]
-        return standardized
-
     def _statistic(self, rows: Rows) -> _Floats:
-        standardized = self._standardized(self._statistics(rows))[self.used_]
-        pairs = zip(self.densities_, standardized, strict=True)
-        logs = [density(values) for density, values in pairs]
-        return -np.sum(logs, axis=0) if logs else np.zeros(len(rows))
+        statistics, total = self._statistics(rows), np.zeros(len(rows))
+        for i, log_density in self.densities_.items():
+            total -= log_density(statistics[i])
+        return total
 
     def _statistics(self, rows: Rows) -> _Floats:
         """Of each row, shape (n_statistics, n)."""

@@ -30,7 +30,7 @@ class Typicality(Likelihood):
     entropy_ : float
         Mean of -log p(x) over normal rows, nats: an estimate of the model's entropy.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
-        See `BaseDetector`.
+        See `CalibratedDetector`.
 
     Notes
     -----

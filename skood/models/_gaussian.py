@@ -20,11 +20,11 @@ from skood.models._density import BaseDensity
 from skood.models._flow import FlowMixin, coordinates_for
 from skood.nn.networks.gaussian import GaussianNetwork
 
-__all__ = ["Gaussian"]
+__all__ = ["MOST_VALUES", "Gaussian"]
 
 _ROWS_AT_A_TIME = 1024
 # The covariance of so many values takes 800 megabytes in double precision.
-_MOST_VALUES = 10_000
+MOST_VALUES = 10_000
 
 
 class Gaussian(FlowMixin, BaseDensity):
@@ -82,9 +82,9 @@ class Gaussian(FlowMixin, BaseDensity):
         self.random_state = random_state
 
     def _build_network(self, rows: RowSpec) -> nn.Module:
-        if rows.n_values > _MOST_VALUES:
+        if rows.n_values > MOST_VALUES:
             raise ValueError(
-                f"Gaussian takes rows of at most {_MOST_VALUES} values, since its covariance grows "
+                f"Gaussian takes rows of at most {MOST_VALUES} values, since its covariance grows "
                 f"with their square; X has {rows.n_values}. Scale images down, or choose columns."
             )
         return GaussianNetwork(rows.tensor_shape, coordinates_for(rows), rows.n_values)

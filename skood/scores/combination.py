@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from scipy.special import logsumexp
 
-__all__ = ["COMBINATIONS", "fisher", "harmonic", "independent_weights", "largest"]
+__all__ = ["METHODS", "fisher", "harmonic", "independent_weights", "largest"]
 
 _Floats = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def independent_weights(evidence: ArrayLike) -> _Floats:
 
 
 # By name: functions of evidence and weights.
-COMBINATIONS: dict[str, Callable[[ArrayLike, ArrayLike], _Floats]] = {
+METHODS: dict[str, Callable[[ArrayLike, ArrayLike], _Floats]] = {
     "fisher": fisher,
     "harmonic": harmonic,
     "max": largest,

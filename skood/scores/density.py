@@ -46,7 +46,18 @@ class LogDensity:
 
     @classmethod
     def fit(cls, scores: ArrayLike) -> LogDensity:
-        """Estimate it from scores of normal rows, shape (n,), n > 1, that are not all the same."""
+        """Estimate it from the scores of normal rows.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n,)
+            Finite, n > 1, not all the same, in any unit.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
         values = np.asarray(scores, dtype=np.float64)
         spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
         if values.ndim != 1 or not spread > 0 or not np.isfinite(spread):
@@ -57,7 +68,18 @@ class LogDensity:
         return cls(values, spread * len(values) ** -0.2)
 
     def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Log density at new scores, shape (m,), float64."""
+        """Log density at new scores.
+
+        Parameters
+        ----------
+        scores : array-like of shape (m,)
+            In the unit of the scores given to `fit`.
+
+        Returns
+        -------
+        ndarray of shape (m,), float64
+            Nats, of a density per that unit.
+        """
         distances = np.asarray(scores, dtype=np.float64)[:, None] - self.scores
         exponents = -0.5 * np.square(distances / self.bandwidth)
         constant = math.log(len(self.scores) * self.bandwidth * math.sqrt(2 * math.pi))

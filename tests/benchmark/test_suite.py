@@ -18,7 +18,7 @@ from skood.benchmark import _suite_command
 from skood.benchmark._suite import detectors_of, measure, run_in_set, run_suite
 from skood.benchmark._suite_command import suite_command
 from skood.benchmark._suite_data import InSet, Source
-from skood.benchmark._suite_models import SharedModels
+from skood.benchmark._suite_models import SuiteModels
 from skood.testing import easy_images
 
 ROWS = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
@@ -66,7 +66,7 @@ def test_every_public_detector_takes_part():
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
 @pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 def test_detectors_with_the_same_default_share_one_model(small_defaults):
-    models = SharedModels(ROWS, seed=0, max_minutes=5)
+    models = SuiteModels(ROWS, seed=0, max_minutes=5)
     first, second = Likelihood(), Typicality()
     assert models.fit(first) > 0 and models.fit(second) > 0
     assert first.model_ is second.model_
@@ -82,7 +82,7 @@ def test_a_model_is_asked_the_same_question_once(small_defaults, monkeypatch):
     monkeypatch.setattr(
         HVAE, "bounds", lambda self, X, **given: asked.append(len(X)) or bounds(self, X, **given)
     )
-    models = SharedModels(ROWS, seed=0, max_minutes=5)
+    models = SuiteModels(ROWS, seed=0, max_minutes=5)
     first, second = HierarchicalLLR(k="ada"), HierarchicalLLR(k="max")
     models.fit(first), models.fit(second)
     expected = first.ood_score(ROWS[:20]), second.ood_score(ROWS[:20])
@@ -100,7 +100,7 @@ def test_a_model_is_asked_the_same_question_once(small_defaults, monkeypatch):
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
 @pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 def test_a_combination_shares_the_models_of_its_members():
-    models = SharedModels(easy_images(100), seed=0, max_minutes=1e-9)
+    models = SuiteModels(easy_images(100), seed=0, max_minutes=1e-9)
     combined, alone = CombinedDetector(), HierarchicalLLR()
     models.fit(combined), models.fit(alone)
     members = combined.detectors_
@@ -111,14 +111,14 @@ def test_a_combination_shares_the_models_of_its_members():
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
 def test_a_combination_with_members_that_have_no_model_is_fitted_as_it_is():
     combined = CombinedDetector(random_state=0)
-    SharedModels(ROWS, seed=0, max_minutes=5).fit(combined)
+    SuiteModels(ROWS, seed=0, max_minutes=5).fit(combined)
     expected = CombinedDetector(random_state=0).fit(ROWS)
     np.testing.assert_array_equal(combined.ood_score(ROWS), expected.ood_score(ROWS))
 
 
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
 def test_another_default_is_another_model_and_little_time_means_few_epochs():
-    models = SharedModels(ROWS, seed=0, max_minutes=1e-9)
+    models = SuiteModels(ROWS, seed=0, max_minutes=1e-9)
     detector = GradientNorm()
     models.fit(detector)
     assert type(detector.model_).__name__ == "Glow"

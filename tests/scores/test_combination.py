@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import combine_pvalues, spearmanr
 
-from skood.scores.combination import COMBINATIONS, fisher, harmonic, independent_weights, largest
+from skood.scores.combination import METHODS, fisher, harmonic, independent_weights, largest
 
 EVIDENCE = np.random.default_rng(0).exponential(size=(500, 3))
 
@@ -23,16 +23,16 @@ def test_the_largest_is_the_smallest_p():
     np.testing.assert_allclose(np.exp(-largest(EVIDENCE)), np.exp(-EVIDENCE).min(axis=1))
 
 
-@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("name", METHODS)
 def test_more_evidence_of_any_member_is_never_less_in_all(name):
     more = EVIDENCE + np.random.default_rng(1).exponential(size=EVIDENCE.shape)
     weights = np.array([1.0, 0.5, 1.5])
-    assert (COMBINATIONS[name](more, weights) > COMBINATIONS[name](EVIDENCE, weights)).all()
+    assert (METHODS[name](more, weights) > METHODS[name](EVIDENCE, weights)).all()
 
 
-@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("name", METHODS)
 def test_huge_evidence_stays_finite_and_keeps_order(name):
-    scores = COMBINATIONS[name]([[1e4, 0.0], [1e5, 1.0], [1e9, 2.0]], np.ones(2))
+    scores = METHODS[name]([[1e4, 0.0], [1e5, 1.0], [1e9, 2.0]], np.ones(2))
     assert np.isfinite(scores).all() and (np.diff(scores) > 0).all()
 
 

@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import Interval
 from skood.core.noise import Stream
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
-from skood.detectors._coordinates import StandardizedVectors
 from skood.detectors._shared_models import SharedModels
+from skood.detectors._standardized_vectors import StandardizedVectors
 
 __all__ = ["MixtureLikelihood"]
 
