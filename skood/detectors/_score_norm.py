@@ -31,7 +31,7 @@ class ScoreNorm(ModelDetector):
     high one contrast and colour. How the norms of a row go together is compared with normal rows,
     on both sides. Over the default model it is fitted in seconds and good at changes of texture, on
     colour images above all; it is blind to what a Gaussian does not know, such as flips and
-    inversions. It is no detector for tables: of one or two columns, rows near the mean count as OOD.
+    inversions. On tables it is weak: of one or two columns, rows near the mean count as OOD.
 
     Parameters
     ----------
