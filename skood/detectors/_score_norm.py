@@ -32,6 +32,8 @@ class ScoreNorm(ModelDetector):
     on both sides. Over the default model it is fitted in seconds and good at changes of texture, on
     colour images above all; it is blind to what a Gaussian does not know, such as flips and
     inversions. On tables it is weak: of one or two columns, rows near the mean count as OOD.
+    Where rows are fewer than their values, those that the model was fitted on count as OOD too, as
+    they lie too near its fit.
 
     Parameters
     ----------
