@@ -1,8 +1,8 @@
 """Figures of models and scores, in the style of scikit-learn's displays.
 
 A display is created by ``from_estimator``, ``from_estimators``, ``from_predictions`` or
-``from_monitor``, which also draw it. It stores the numbers, and ``plot`` draws them again, for instance on other axes. Drawing
-needs matplotlib: ``pip install "skood[plots]"``.
+``from_monitor``, which also draw it. It stores the numbers, and ``plot`` draws them again, for
+instance on other axes. Drawing needs matplotlib: ``pip install "skood[plots]"``.
 """
 
 from skood.plotting._drift import DriftDisplay

@@ -116,7 +116,7 @@ def _check_offers(name: str, thing: Any, protocol: type, what: str, remedy: str)
     members = [member for member in vars(protocol) if not member.startswith("_")]
     missing = [member for member in members if not hasattr(thing, member)]
     # Before fit an estimator has its methods, but not yet the attributes that end in "_".
-    if all(member.endswith("_") for member in missing):
+    if hasattr(thing, "fit") and all(member.endswith("_") for member in missing):
         check_is_fitted(thing)
     if missing:
         raise ValueError(
