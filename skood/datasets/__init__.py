@@ -1,4 +1,4 @@
-"""Image data sets: downloaded once and stored as npz files, or included in scikit-learn."""
+"""Image data sets: downloaded once and stored as npz files, included in scikit-learn, or yours."""
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
@@ -11,6 +11,7 @@ from skood.datasets._fetch import (
     fetch_svhn,
     load,
 )
+from skood.datasets._image_folder import load_image_folder
 
 __all__ = [
     "available",
@@ -22,5 +23,6 @@ __all__ = [
     "fetch_svhn",
     "load",
     "load_digit_images",
+    "load_image_folder",
     "load_photo_tiles",
 ]

@@ -22,8 +22,8 @@ References
        arXiv:2203.03532.
 """
 
-from skood.martingales._bets import N_BETS, log_bets
+from skood.martingales._bets import log_bets
 from skood.martingales._capital import ConformalMartingale, ShiryaevRoberts
 from skood.martingales._online_p_values import OnlinePValues
 
-__all__ = ["N_BETS", "ConformalMartingale", "OnlinePValues", "ShiryaevRoberts", "log_bets"]
+__all__ = ["ConformalMartingale", "OnlinePValues", "ShiryaevRoberts", "log_bets"]
