@@ -10,6 +10,8 @@ MODULES = {
     "skood.detectors": "Detectors",
     "skood.models": "Models",
     "skood.objectives": "Objectives",
+    "skood.monitoring": "Watching a stream",
+    "skood.martingales": "Sequential tests of a stream",
     "skood": "Training, and what can go wrong",
     "skood.scores.bounds": "Bounds, from log importance weights",
     "skood.scores.ratios": "Likelihood ratios, from bounds",

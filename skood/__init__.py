@@ -5,6 +5,7 @@ from skood.detectors import *
 from skood.detectors import __all__ as _detectors
 from skood.models import *
 from skood.models import __all__ as _models
+from skood.monitoring import DriftMonitor
 from skood.objectives import *
 from skood.objectives import __all__ as _objectives
 from skood.training.trainer import Trainer
@@ -15,6 +16,7 @@ __all__ = [
     *_models,
     *_objectives,
     "CollapseWarning",
+    "DriftMonitor",
     "InterruptedFitWarning",
     "Trainer",
     "TrainingError",

@@ -10,15 +10,15 @@ import skood
 ROOT = Path(skood.__file__).parent
 LAYERS = (
     {"core"},
-    {"nn", "objectives", "scores", "calibration", "metrics", "datasets", "training"},
+    {"nn", "objectives", "scores", "calibration", "martingales", "metrics", "datasets", "training"},
     {"gradients"},
     {"models"},
     {"detectors"},
-    {"benchmark", "plotting", "testing"},
+    {"benchmark", "monitoring", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 TOP = len(LAYERS) - 1
-PURE_NUMPY = {"scores", "calibration", "metrics"}
+PURE_NUMPY = {"scores", "calibration", "metrics", "martingales"}
 
 
 def imports(source, module, is_package=False):

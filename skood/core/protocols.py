@@ -1,4 +1,4 @@
-"""What networks, objectives and models must offer: capabilities, asked for by ``isinstance``."""
+"""What networks, models and the like must offer: capabilities, asked for by ``isinstance``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from skood.core.terms import Terms
 __all__ = [
     "DensityModel",
     "DensityNetwork",
+    "GroupScorer",
     "Initialisable",
     "InvertibleNetwork",
     "LatentModel",
@@ -270,6 +271,19 @@ class NetworkModel(Protocol):
 
     def first_rows(self, X: Any, n: int) -> Tensor:
         """The first rows of X as the network takes them, on the CPU."""
+        ...
+
+
+@runtime_checkable
+class GroupScorer(Protocol):
+    """What a monitor of a stream uses of a fitted detector; rows are groups of one."""
+
+    def group_ood_score(self, X: Any, group_size: int) -> NDArray[np.float64]:
+        """Score of each group of consecutive rows; the higher, the more OOD."""
+        ...
+
+    def calibration_group_scores(self, group_size: int) -> NDArray[np.float64]:
+        """Minus the score of groups of normal rows that the detector has not learned from."""
         ...
 
 

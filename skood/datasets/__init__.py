@@ -1,4 +1,4 @@
-"""Image data sets, downloaded once or included in scikit-learn; and data that do not fit memory."""
+"""Image data sets, downloaded once or included in scikit-learn; your pictures; many files as one."""
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
@@ -11,6 +11,7 @@ from skood.datasets._fetch import (
     fetch_svhn,
     load,
 )
+from skood.datasets._image_folder import load_image_folder
 from skood.datasets._shards import join_shards
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "join_shards",
     "load",
     "load_digit_images",
+    "load_image_folder",
     "load_photo_tiles",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
-from skood.core.parameters import check_group_size, draw_seed
+from skood.core.parameters import check_count, check_group_size, draw_seed
 from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.detectors._shared_models import SharedModels
 
@@ -362,6 +362,27 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             If there are so few that no p-value can be as small as ``fpr``.
         """
         scores = -self.group_ood_score(X, group_size)
-        calibration = -self._calibration_groups(int(group_size))
+        calibration = self.calibration_group_scores(group_size)
         warn_if_few(len(calibration), self.fpr, "groups")
         return p_values(scores, calibration)
+
+    def calibration_group_scores(self, group_size: int) -> _Floats:
+        """Scores of groups of the calibration rows, of which each row belongs to one at most.
+
+        Parameters
+        ----------
+        group_size : int
+
+        Returns
+        -------
+        ndarray of shape (n_calibration // group_size,), float64
+            In the sign of `score_samples`: the LOWER, the more abnormal. Minus `group_ood_score` of
+            groups of normal rows is exchangeable with them.
+
+        Raises
+        ------
+        ValueError
+            If ``group_size`` is no positive integer, or larger than the number of calibration rows.
+        """
+        check_is_fitted(self)
+        return -self._calibration_groups(check_count("group_size", group_size))

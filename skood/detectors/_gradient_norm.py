@@ -223,18 +223,22 @@ class GradientNorm(ModelDetector):
         return self._score_groups(rows, 1)
 
     def _score_groups(self, rows: Rows, group_size: int) -> NDArray[np.float64]:
+        self._check_fitted_for(group_size)
+        squared = self._squared(rows, group_size)
+        return COMBINATIONS[self.combine](squared, self.log_norms_[group_size])
+
+    def _calibration_groups(self, group_size: int) -> NDArray[np.float64]:
+        self._check_fitted_for(group_size)
+        if group_size == 1:
+            return super()._calibration_groups(1)
+        return self.calibration_group_scores_
+
+    def _check_fitted_for(self, group_size: int) -> None:
         if group_size not in self.log_norms_:
             raise ValueError(
                 f"group_size must be 1 or {self.group_size}, for which this {type(self).__name__} "
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
-        squared = self._squared(rows, group_size)
-        return COMBINATIONS[self.combine](squared, self.log_norms_[group_size])
-
-    def _calibration_groups(self, group_size: int) -> NDArray[np.float64]:
-        if group_size == 1:
-            return super()._calibration_groups(1)
-        return self.calibration_group_scores_
 
     def squared_norms(self, X: ArrayLike | Tensor, group_size: int = 1) -> NDArray[np.float64]:
         """Squared norms of the gradients, layer by layer, for consecutive groups of rows.
