@@ -1,4 +1,4 @@
-"""Image data sets, downloaded once or included in scikit-learn; your pictures; many files as one."""
+"""Image data sets: fetched, or included in scikit-learn; your pictures; many files as one."""
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
