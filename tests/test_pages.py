@@ -62,6 +62,16 @@ def test_the_blocks_of_a_page_run(page, small_defaults, monkeypatch, tmp_path):
         exec(block, namespace)
 
 
+def test_the_readme_prints_what_it_says(capsys):
+    exec(next(blocks(ROOT / "README.md")), {})
+    said = re.search(r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    assert capsys.readouterr().out == said[1]
+
+
+def test_the_readme_is_short():
+    assert (ROOT / "README.md").read_text().count("\n") <= 120
+
+
 def save_pictures(folder, n, random_state, *, noise=0):
     """Smooth pictures of two formats, with noise on top."""
     folder.mkdir(parents=True)
