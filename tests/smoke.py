@@ -29,14 +29,15 @@ DATA = {
 }
 
 
-def pairs():
-    for estimator in MODELS + DETECTORS:
-        for name, X in DATA.items():
-            if name == "images" or takes_tables(estimator):
-                yield pytest.param(estimator, X, id=f"{type(estimator).__name__}-{name}")
-
-
-@pytest.mark.parametrize("estimator, X", pairs())
+@pytest.mark.parametrize(
+    "estimator, X",
+    [
+        pytest.param(estimator, X, id=f"{type(estimator).__name__}-{name}")
+        for estimator in MODELS + DETECTORS
+        for name, X in DATA.items()
+        if name == "images" or takes_tables(estimator)
+    ],
+)
 def test_an_estimator_fits_scores_and_pickles(estimator, X):
     fitted = clone(estimator).fit(X)
     scores = fitted.score_samples(X)
@@ -45,7 +46,7 @@ def test_an_estimator_fits_scores_and_pickles(estimator, X):
 
 
 @pytest.mark.parametrize(
-    "detector", filter(takes_tables, DETECTORS), ids=lambda e: type(e).__name__
+    "detector", [d for d in DETECTORS if takes_tables(d)], ids=lambda e: type(e).__name__
 )
 def test_a_detector_decides_in_a_pipeline(detector):
     X = DATA["table"]

@@ -32,8 +32,9 @@ def refitted_bounds_of_batch(
     with own_modes(grad=True):
         x = x.clone()  # autograd may not keep tensors made in inference mode
         posteriors = refit_posteriors(latent, x, noise, n_steps, learning_rate)
-    terms = (latent.terms_under(posteriors, x, noise.fork(i)) for i in range(n_samples))
-    log_weights = torch.stack([each.log_weight for each in terms])
+    with own_modes(grad=False):
+        terms = (latent.terms_under(posteriors, x, noise.fork(i)) for i in range(n_samples))
+        log_weights = torch.stack([each.log_weight for each in terms])
     return importance_weighted_bound(log_weights.double().cpu().numpy())
 
 
