@@ -119,8 +119,9 @@ class InputComplexity(Likelihood):
         check_compressors(self.compressors)
         if rows.ndim == 2:
             raise ValueError(
-                f"InputComplexity compresses images, and X is a table with {rows.shape[1]} columns. "
-                "Use KNNDistance or MixtureLikelihood, or Likelihood with a flow such as MAF."
+                f"InputComplexity compresses images, and X is a table with {rows.shape[1]} "
+                "columns. Use KNNDistance or MixtureLikelihood, or Likelihood with a flow such as "
+                "MAF."
             )
         super()._check_learnable(rows)
         if self._kind_of(rows) == "real":

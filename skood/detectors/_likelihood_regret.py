@@ -63,9 +63,8 @@ class LikelihoodRegret(ModelDetector):
     The paper and its code fit a copy of the encoder to each row, one row at a time. Here it is the
     mean and the standard deviation of each latent variable, which the paper has as a variant: they
     are all that the encoder of a VAE can say of a row, they take a thousandth of the memory, and
-    with them the rows of a batch are fitted at once. A copy of the encoder for each row would
-    read and write millions of numbers for each row and step, so that a batch of rows would take
-    as long as one row after the other; there is no such option.
+    with them the rows of a batch are fitted at once. A batch of copies of the encoder takes longer
+    than one copy after the other (docs/results.md), so there is no such option.
 
     All latent layers are fitted, since the regret is that of the whole posterior: with a part of
     them it would depend on how a model shares its information out. Of a hierarchy the fitted
