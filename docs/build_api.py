@@ -17,6 +17,7 @@ MODULES = {
     "skood.scores.ratios": "Likelihood ratios, from bounds",
     "skood.scores.gradient_norms": "Scores from gradient norms",
     "skood.scores.combination": "Scores from the evidence of several detectors",
+    "skood.scores.complexity": "Complexity of images",
     "skood.scores.density": "Log density of scores",
     "skood.scores.survival": "Log survival function of scores",
     "skood.calibration": "Thresholds and p-values",

@@ -16,6 +16,7 @@ import skood
 from skood.benchmark._gpu import gpu_command
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._gradient_speed import measure_gradient_speed
+from skood.benchmark._regret_speed import measure_regret_speed
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
@@ -110,6 +111,7 @@ def main() -> None:
     if arguments.dataset == "speed":
         results = {"ratios": measure_speed(), "latency": measure_latency()}
         results["gradient_norms"] = measure_gradient_speed()
+        results["likelihood_regret"] = measure_regret_speed()
         log.info(json.dumps(results, indent=1))
     elif arguments.dataset == "self_reflection":
         results = compare_self_reflection(

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from skood import detectors, metrics
+from skood import VAE, detectors, metrics
 from skood.benchmark._floor import floors
 from skood.benchmark._suite_data import InSet, Source
 from skood.benchmark._suite_models import SuiteModels
@@ -26,6 +27,11 @@ _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
+        # As in the paper, whose pixels have 256 levels.
+        "LikelihoodRegret": {
+            "": {},
+            " 256 levels": {"model": VAE(likelihood="discretized_logistic")},
+        },
     }
 )
 
@@ -72,7 +78,7 @@ def detectors_of(seed: int, only: Sequence[str] | None = None) -> dict[str, Any]
     found = {}
     for name in detectors.__all__ if only is None else only:
         for suffix, parameters in _VARIANTS.get(name, {"": {}}).items():
-            found[name + suffix] = getattr(detectors, name)(random_state=seed, **parameters)
+            found[name + suffix] = clone(getattr(detectors, name)(random_state=seed, **parameters))
     return found
 
 

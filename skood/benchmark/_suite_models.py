@@ -19,7 +19,7 @@ from skood.training.loop import planned_epochs
 
 __all__ = ["SuiteModels"]
 
-_METHODS = ("bounds", "score_samples", "score_norms")
+_METHODS = ("bounds", "refitted_bounds", "score_samples", "score_norms")
 _CALIBRATION_FRACTION = {"images": 0.1, "tables": 0.3}
 
 

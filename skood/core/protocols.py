@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from skood.core.noise import Noise
+from skood.core.row_spec import RowSpec
 from skood.core.terms import Terms
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "LatentNetwork",
     "NetworkModel",
     "Objective",
+    "PixelModel",
     "Progress",
+    "RefittableModel",
     "ScoreModel",
     "ScoreNetwork",
     "missing_members",
@@ -106,6 +110,18 @@ class LatentNetwork(Protocol):
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
         """Mean of x given the latents: means of q and of the prior, or samples of both."""
+        ...
+
+    def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
+        """Gaussian q of each latent by a name, where those that it depends on are their means."""
+        ...
+
+    def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
+        """One pass with other q in place of those that `infer_posteriors` names; x is not encoded.
+
+        Their parameters may be leaves: gradients of the bound with respect to them are those of the
+        draws alone, in which the density of q is a constant.
+        """
         ...
 
 
@@ -218,6 +234,55 @@ class LatentModel(Protocol):
         prior_layers: Sequence[Collection[int]] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bounds in which some layers come from the prior, and -log p(x | z), see `skood.HVAE`."""
+        ...
+
+
+@runtime_checkable
+class PixelModel(Protocol):
+    """What detectors use of a `DensityModel` of images to see pixels as it does.
+
+    After `fit` it also has ``rows_``, the `skood.core.row_spec.RowSpec` of the training rows.
+    """
+
+    rows_: RowSpec
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """As in `DensityModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def first_rows(self, X: Any, n: int) -> Tensor:
+        """As in `NetworkModel`."""
+        ...
+
+
+@runtime_checkable
+class RefittableModel(Protocol):
+    """What detectors use of a model with latent layers whose posterior can be fitted to a row."""
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any, *, n_importance_samples: int = 1) -> NDArray[np.float64]:
+        """As in `LatentModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def refitted_bounds(
+        self, X: Any, *, n_steps: int, learning_rate: float, n_importance_samples: int = 1
+    ) -> NDArray[np.float64]:
+        """As `score_samples`, but with a posterior fitted to each row alone, see `skood.VAE`."""
         ...
 
 

@@ -5,8 +5,10 @@ from skood.detectors._conformal import ConformalDetector
 from skood.detectors._dose import DoSE
 from skood.detectors._gradient_norm import GradientNorm
 from skood.detectors._hierarchical_llr import HierarchicalLLR
+from skood.detectors._input_complexity import InputComplexity
 from skood.detectors._knn_distance import KNNDistance
 from skood.detectors._likelihood import Likelihood
+from skood.detectors._likelihood_regret import LikelihoodRegret
 from skood.detectors._mixture_likelihood import MixtureLikelihood
 from skood.detectors._score_norm import ScoreNorm
 from skood.detectors._typicality import Typicality
@@ -17,8 +19,10 @@ __all__ = [
     "DoSE",
     "GradientNorm",
     "HierarchicalLLR",
+    "InputComplexity",
     "KNNDistance",
     "Likelihood",
+    "LikelihoodRegret",
     "MixtureLikelihood",
     "ScoreNorm",
     "Typicality",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,39 @@ class Draws:
 
 
 @dataclass(frozen=True)
+class _RecordingDraws(Draws):
+    """Draws that keep each q that a latent was drawn from, by the name of the draw."""
+
+    posteriors: dict[str, Normal] = field(default_factory=dict)
+
+    def infer(self, layer: int, q: Normal, path: str = "") -> Tensor:
+        self.posteriors[f"z{layer}{path}"] = q
+        return super().infer(layer, q, path)
+
+
+@dataclass(frozen=True)
+class _GivenDraws(Draws):
+    """Draws from given posteriors, whatever inference would say."""
+
+    posteriors: Mapping[str, Normal] = field(default_factory=dict)
+
+    def generate(
+        self,
+        layer: int,
+        p: Normal,
+        q: Callable[[], Normal],
+        inferred: Tensor | None = None,
+        path: str = "",
+    ) -> tuple[Tensor, LayerTerms]:
+        given = self.posteriors[f"z{layer}{path}"]
+        z = self.infer(layer, given, path)
+        # The parameters of q act through the draw alone: the gradient of the bound is the same in
+        # the mean, and has no variance where q is the posterior (Roeder et al. 2017).
+        fixed = Normal(given.mean.detach(), given.stddev.detach(), validate_args=False)
+        return z, LayerTerms(p.log_prob(z), fixed.log_prob(z))
+
+
+@dataclass(frozen=True)
 class Pass:
     """What one pass yields: latents and terms, layer 1 first, and the parameters of p(x | z)."""
 
@@ -149,6 +182,16 @@ class HierarchicalNetwork(nn.Module):
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
         draws = Draws(noise, len(x), posterior_mean=True)
         return self._run(self._observe(x, noise), draws).latents
+
+    def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
+        draws = _RecordingDraws(noise, len(x), posterior_mean=True)
+        self._run(self._observe(x, noise), draws)
+        return draws.posteriors
+
+    def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
+        result: Pass = self(None, _GivenDraws(noise, len(x), posteriors=posteriors))
+        parameters = self._crop(result.parameters)
+        return Terms(self.likelihood(self._observe(x, noise), parameters), result.layers)
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         every_layer = range(1, self.n_layers + 1)
