@@ -108,7 +108,7 @@ def all_model_detectors() -> list[type[BaseEstimator]]:
 
 
 def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
-    """A model that has what the detector asks of it: HVAE, or else the first that will do.
+    """A model that has what the detector asks of it: HVAE, or else the detector's own default.
 
     Examples
     --------
@@ -118,8 +118,9 @@ def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
     'Gaussian'
     """
     protocol = getattr(detector_class, "_model_protocol", DensityModel)
-    models: list[type[BaseEstimator]] = [skood.models.HVAE, *all_models()]
-    return next(model for model in models if not missing_members(protocol, model))
+    if not missing_members(protocol, skood.models.HVAE):
+        return skood.models.HVAE
+    return type(detector_class()._nested_default("model"))
 
 
 def small(
@@ -137,8 +138,8 @@ def small(
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
         parameters["model"] = small(model_for(estimator_class)) if model is None else model
-        if "n_importance_samples" in names:
-            parameters.setdefault("n_importance_samples", 2)
+        fewest = {"n_importance_samples": 2, "n_models": 2}
+        parameters = {name: fewest[name] for name in fewest if name in names} | parameters
         return estimator_class(**parameters)
     if "detectors" in names:
         classes = (skood.detectors.HierarchicalLLR, skood.detectors.Likelihood)
