@@ -36,7 +36,8 @@ class BackgroundLikelihoodRatio(Likelihood):
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        As in `Likelihood`; None is ``HVAE()``.
+        As in `Likelihood`; None is ``HVAE()``. For grey images give one that knows 256 levels, such
+        as ``VAE(likelihood="discretized_logistic_mixture")``; see Notes.
     background : estimator, FrozenEstimator or None, default=None
         The model to be trained on perturbed rows; None is an untrained copy of ``model``.
     mutation_rate : float in (0, 1), default=0.3
@@ -75,6 +76,13 @@ class BackgroundLikelihoodRatio(Likelihood):
     rests on no data, OOD or not, so it may be far from the best rate. A likelihood of normal rows
     cannot tell it: that of the background model falls from rate 0 to rate 1, where the ratio is the
     likelihood itself, without anything to choose on the way.
+
+    *Levels.* The models of Ren et al. are of pixels with 256 levels, among which a replaced pixel
+    stands out: a background model that expects it gives any level a probability of at least about
+    r / 256, and so finds surprising pixels far more likely than the model does, and others hardly
+    less. ``HVAE()`` binarises grey images, and of two values a replaced one is half of the time the
+    right one. The ratio then mostly counts pixels that are easy to predict, of which simple images
+    have more.
 
     *Real numbers.* As in `HierarchicalLLR`, a row less likely than all of some normal rows has a
     score beyond the largest of theirs, by as many nats as its likelihood lacks: far out, a

@@ -111,9 +111,8 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     ) -> BaseException | None:
         trainings = self._trainings(rows, seed)
         alone, shared = shared is None, shared or SharedModels()
-        # Where there are few rows, detectors keep other numbers of them for calibration.
         keys = {
-            name: name if alone else str(hash_of((_key(model), given)))
+            name: name if alone else _shared_key(model, given, rows)
             for name, (model, given) in trainings.items()
             if not isinstance(model, FrozenEstimator)
         }
@@ -241,6 +240,15 @@ def trained(model: Any, rows: Rows, memory: Memory) -> Any:
     except _Interrupted:
         return model
     return found.set_params(**model.get_params(deep=False))
+
+
+def _shared_key(model: Any, given: Rows, rows: Rows) -> str:
+    """What two trainings have in common whose results are the same: the model and its rows.
+
+    Rows that all detectors have alike are told by their number, since where there are few,
+    detectors keep other numbers of them for calibration; and others by what they hold.
+    """
+    return str(hash_of((_key(model), len(rows), None if given is rows else given)))
 
 
 def _key(model: Any) -> Any:

@@ -29,16 +29,15 @@ def perturbed(rows: Rows, rate: float, kind: str, rng: Generator) -> Rows:
     A pixel becomes any of the 256 levels, all equally likely. A real number becomes that of another
     row at the same place, so that each column keeps its distribution.
     """
-    array = np.array(rows.take(slice(None)))
+    given = np.asarray(rows)
+    array = given.copy()
     for start in range(0, len(array), _ROWS_AT_A_TIME):
         part = array[start : start + _ROWS_AT_A_TIME]
         replaced = np.nonzero(rng.random(part.shape) < rate)
         n_replaced = len(replaced[0])
         if kind == "real":
-            others = rng.integers(len(rows), size=n_replaced)
-            index = others if rows.index is None else rows.index[others]
-            places = (index, *replaced[1:])
-            part[replaced] = rows.array[places]
+            places = (rng.integers(len(given), size=n_replaced), *replaced[1:])
+            part[replaced] = given[places]
         else:
             part[replaced] = rng.integers(256, size=n_replaced) * _STEP[kind]
     return Rows(array, rows.origin, rows.names)
