@@ -22,16 +22,20 @@ __all__ = ["GROUP_SIZE", "detectors_of", "measure", "run_in_set", "run_suite"]
 
 GROUP_SIZE = 5
 _LOG = logging.getLogger("skood.benchmark")
+# Besides the default, what the papers of other models than ours have: one layer of latents, and
+# pixels that are not binarised.
+_OF_256_LEVELS: dict[str, dict[str, Any]] = {
+    "": {},
+    " VAE, 256 levels": {"model": VAE(likelihood="discretized_logistic_mixture")},
+}
 # Classes that are run with other parameters than their defaults, each by what its label says.
 _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
-        # As in the paper, whose pixels have 256 levels.
-        "LikelihoodRegret": {
-            "": {},
-            " 256 levels": {"model": VAE(likelihood="discretized_logistic")},
-        },
+        "LikelihoodRegret": _OF_256_LEVELS,
+        "WAIC": _OF_256_LEVELS,
+        "BackgroundLikelihoodRatio": _OF_256_LEVELS,
     }
 )
 

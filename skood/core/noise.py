@@ -26,6 +26,8 @@ class Stream(IntEnum):
     INITIALISATION = 4
     SCORING = 5
     FIRST_BATCH = 6
+    PERTURBATION = 7
+    ENSEMBLE = 8
 
 
 class Noise:

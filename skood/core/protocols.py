@@ -18,9 +18,11 @@ from skood.core.terms import Terms
 __all__ = [
     "DensityModel",
     "DensityNetwork",
+    "FlowModel",
     "GroupScorer",
     "Initialisable",
     "InvertibleNetwork",
+    "KnownBase",
     "LatentModel",
     "LatentNetwork",
     "NetworkModel",
@@ -144,6 +146,19 @@ class InvertibleNetwork(Protocol):
     def inverse(self, z: Tensor) -> Tensor:
         """From base variables to x on the scale of the data, shape (n, ...)."""
         ...
+
+
+@runtime_checkable
+class KnownBase(Protocol):
+    """An `InvertibleNetwork` that says more of its base variables.
+
+    ``base`` is the distribution that each of them has, "normal" or "logistic". ``base_shapes`` are
+    those of the maps that they are made of, in their order: (values,) where they are in no order,
+    (channels, height, width) where they have neighbours as the pixels of an image have.
+    """
+
+    base: str
+    base_shapes: Sequence[tuple[int, ...]]
 
 
 @runtime_checkable
@@ -336,6 +351,19 @@ class NetworkModel(Protocol):
 
     def first_rows(self, X: Any, n: int) -> Tensor:
         """The first rows of X as the network takes them, on the CPU."""
+        ...
+
+
+@runtime_checkable
+class FlowModel(NetworkModel, Protocol):
+    """A `NetworkModel` whose network is an `InvertibleNetwork`."""
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Base variables of each row, shape (n, values)."""
+        ...
+
+    def inverse_transform(self, Z: Any) -> NDArray[np.float64]:
+        """From base variables back to rows."""
         ...
 
 

@@ -19,6 +19,7 @@ from skood.core.protocols import DensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.detectors._shared_models import SharedModels
+from skood.scores.likelihood_floor import with_likelihood_floor
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
     information_ratios,
@@ -205,11 +206,8 @@ class HierarchicalLLR(ModelDetector):
 
     @property
     def _has_floor(self) -> bool:
-        """Whether the likelihood of rows has no bottom, as for real values (before a fit: of X)."""
-        if self.k == "max" or "models_" not in vars(self):
-            return False
-        spec = getattr(self.model_, "rows_", None)
-        return len(self.input_shape_) == 1 if spec is None else spec.kind == "real"
+        """Whether rows far out need the likelihood beside the ratio."""
+        return self.k != "max" and self._takes_real_values
 
     @property
     def _fewest_calibration_rows(self) -> int:
@@ -228,8 +226,12 @@ class HierarchicalLLR(ModelDetector):
         ratio = self._ratio(bounds, nll)
         if not self._has_floor:
             return ratio
-        missing = self.reference_likelihood_ - bounds[0]
-        return np.where(missing > 0, np.maximum(ratio, self.reference_ratio_ + missing), ratio)
+        return with_likelihood_floor(
+            ratio,
+            bounds[0],
+            largest_ratio=self.reference_ratio_,
+            smallest_log_likelihood=self.reference_likelihood_,
+        )
 
     def _ratio(self, bounds: NDArray[np.float64], nll: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.k == "ada":

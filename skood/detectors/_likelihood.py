@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from skood.core.protocols import LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.models._density import BaseDensity
 
 __all__ = ["Likelihood"]
 
@@ -88,7 +89,13 @@ class Likelihood(ModelDetector):
         self.random_state = random_state
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
-        if not isinstance(self.model_, LatentModel):
-            return -np.asarray(self.model_.score_samples(self._of_model(rows)), dtype=np.float64)
-        n_samples = self.n_importance_samples
-        return -self.model_.score_samples(self._of_model(rows), n_importance_samples=n_samples)
+        return -self._log_likelihood(rows)
+
+    def _log_likelihood(self, rows: Rows, name: str = "model") -> NDArray[np.float64]:
+        """Of each row under one of ``models_``, nats; all of them see the noise of ``model_``."""
+        model, X = self.models_[name], self._of_model(rows, name)
+        if isinstance(model, BaseDensity) and isinstance(self.model_, BaseDensity):
+            model = model.with_scoring_noise_of(self.model_)
+        if not isinstance(model, LatentModel):
+            return np.asarray(model.score_samples(X), dtype=np.float64)
+        return model.score_samples(X, n_importance_samples=self.n_importance_samples)

@@ -255,6 +255,17 @@ class BaseDensity(DensityMixin, BaseEstimator):
         seed = [self.seed_, Stream.SCORING, *other]
         return Noise(seed, resolve_device(self.device), shared=True)
 
+    def with_scoring_noise_of(self, other: BaseDensity) -> Any:
+        """A copy that scores with the noise of another fitted model, and shares all else with this.
+
+        For differences of likelihoods: both models then see the same x where noise is a part of it,
+        as with binarised or dequantised pixels, and the same latents.
+        """
+        check_is_fitted(self)
+        model = copy.copy(self)
+        model.seed_ = other.seed_
+        return model
+
     def _on_cpu_noise(self) -> Noise:
         return Noise([self.seed_, Stream.SCORING], shared=True)
 

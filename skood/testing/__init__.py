@@ -123,7 +123,7 @@ def takes_tables(estimator: BaseEstimator) -> bool:
 
 
 def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
-    """A model that has what the detector asks of it: HVAE, or else the first that will do.
+    """A model that has what the detector asks of it: HVAE, or else the detector's own default.
 
     Examples
     --------
@@ -133,8 +133,9 @@ def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
     'Gaussian'
     """
     protocol = getattr(detector_class, "_model_protocol", DensityModel)
-    models: list[type[BaseEstimator]] = [skood.models.HVAE, *all_models()]
-    return next(model for model in models if not missing_members(protocol, model))
+    if not missing_members(protocol, skood.models.HVAE):
+        return skood.models.HVAE
+    return type(detector_class()._nested_default("model"))
 
 
 def small(
@@ -152,10 +153,8 @@ def small(
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
         parameters["model"] = small(model_for(estimator_class)) if model is None else model
-        if "n_importance_samples" in names:
-            parameters.setdefault("n_importance_samples", 2)
-        if "n_steps" in names:
-            parameters.setdefault("n_steps", 3)
+        fewest = {"n_importance_samples": 2, "n_models": 2, "n_steps": 3}
+        parameters = {name: fewest[name] for name in fewest if name in names} | parameters
         return estimator_class(**parameters)
     if "detectors" in names:
         classes = (skood.detectors.HierarchicalLLR, skood.detectors.Likelihood)

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
-from skood import ELBO, HVAE, InterruptedFitWarning, Trainer, TrainingError
+from skood import ELBO, HVAE, Glow, InterruptedFitWarning, Trainer, TrainingError
 from skood.testing import easy_images, small
 
 TABLE = np.random.default_rng(0).normal(5, [1, 20, 0.1, 3], (300, 4))
@@ -251,3 +251,13 @@ def test_a_number_of_samples_that_is_none_is_named(n_samples):
         ValueError, match=f"n_samples must be a positive integer; got {n_samples!r}"
     ):
         model.sample(n_samples)
+
+
+def test_two_models_see_the_same_noise_where_one_is_told_to():
+    first, second = (small(Glow, random_state=seed).fit(IMAGES) for seed in (0, 1))
+    second.network_.load_state_dict(first.network_.state_dict())
+    before = second.score_samples(IMAGES)
+    assert (before != first.score_samples(IMAGES)).all()
+    alike = second.with_scoring_noise_of(first)
+    np.testing.assert_array_equal(alike.score_samples(IMAGES), first.score_samples(IMAGES))
+    np.testing.assert_array_equal(second.score_samples(IMAGES), before)
