@@ -12,12 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skood.core.batches import resolve_device
+from skood.core.parameters import draw_seed
+from skood.core.progress import shows_progress
 from skood.core.protocols import Objective
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, unfitted_copy
 from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
 from skood.objectives import ELBO
+from skood.training.checkpoint import Checkpoint, identity_of
 from skood.training.interruption import raise_again, warn_of_interruption
 from skood.training.loop import train
 from skood.training.trainer import Trainer
@@ -59,6 +62,7 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
     learning_rate: float | str
     verbose: int
 
+    @shows_progress
     def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
         """Train on normal rows.
 
@@ -103,6 +107,7 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
     def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> bool:
         """By the trainer; returns whether SIGTERM ended it."""
         self._trainer.check()
+        checkpoint = self._checkpoint(rows, seed)
         state = train(
             network,
             self._objective_for(network),
@@ -114,11 +119,27 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
             learning_rate=self._learning_rate_for(spec),
             device=resolve_device(self.device),
             seed=seed,
+            name=type(self).__name__,
             verbose=self.verbose,
+            state=None if checkpoint is None else checkpoint.read(),
+            after_epoch=None if checkpoint is None else checkpoint.write,
         )
         self.history_, self.interrupted_ = state.columns(), state.interrupted
         self.snapshots_, self.n_iter_ = state.snapshots, state.epoch
         return state.terminated
+
+    def _checkpoint(self, rows: Rows, seed: int) -> Checkpoint | None:
+        if self._trainer.checkpoint is None:
+            return None
+        device = resolve_device(self.device)
+        return Checkpoint(
+            self._trainer.checkpoint, identity_of(self, rows, seed=seed, device=device)
+        )
+
+    def _draw_seed(self) -> int:
+        # The next process can take up only what is the same again.
+        fixed = self.random_state is None and self._trainer.checkpoint is not None
+        return draw_seed(0 if fixed else self.random_state)
 
     @property
     def _trainer(self) -> Trainer:

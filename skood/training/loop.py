@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,22 +13,25 @@ from typing import Any, cast
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from skood.core.batches import ShuffledBatches
 from skood.core.exceptions import TrainingError
 from skood.core.modes import own_modes
 from skood.core.noise import Noise, Stream
+from skood.core.progress import progress
 from skood.core.protocols import DensityNetwork, Initialisable, Objective, Progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
-from skood.training.state import COLUMNS, TrainingState
+from skood.training.state import COLUMNS, RECORDED, TrainingState
 from skood.training.trainer import Trainer
 
 __all__ = ["planned_epochs", "train"]
+
+_log = logging.getLogger(__name__)
 
 _DIAGNOSED_ROWS = 1_000  # where no rows are held out
 _FEWEST_DIAGNOSED = 100
@@ -69,6 +73,7 @@ def train(
     learning_rate: float,
     device: torch.device,
     seed: int,
+    name: str = "network",
     verbose: int = 0,
     state: TrainingState | None = None,
     after_epoch: Callable[[Callable[[], TrainingState]], None] | None = None,
@@ -82,8 +87,12 @@ def train(
     rows : Rows
     spec : RowSpec
     trainer : Trainer
-    max_epochs, batch_size, learning_rate, device, seed, verbose
+    max_epochs, batch_size, learning_rate, device, seed
         As on the models. ``seed`` rules the split, the order of the rows and the noise.
+    name : str
+        What log records call the network.
+    verbose : int
+        Of skorch's callbacks.
     state : TrainingState, optional
         Of an earlier call with the same arguments: go on from there, to bitwise the weights of a
         training that did not stop.
@@ -128,15 +137,20 @@ def train(
             verbose=verbose,
         )
         net.prepare(objective, batches, held_out, trainer, seed, state)
+        _log.info(
+            "%s: training on %d rows begins after epoch %d of %d, %d steps each, on %s",
+            *(name, len(training), net.done.epoch, n_epochs, len(batches), device),
+        )
         terminated = net.run(after_epoch)
         state = net.state()
         network.load_state_dict(state.kept_weights())
         network.to("cpu").eval()
         for parameter in network.parameters():
             parameter.grad = None
+    state.terminated = terminated
+    _log.info("%s: %s", name, state.how_it_ended())
     if state.interrupted and not state.history:
         raise_again(terminated)
-    state.terminated = terminated
     warn_if_diverged(state, learning_rate)
     return state
 
@@ -167,7 +181,6 @@ class _Net(NeuralNet):
         return [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("print_log", PrintLog(keys_ignored=["kl", "active_units", "held_out"])),
         ]
 
     def prepare(
@@ -209,7 +222,7 @@ class _Net(NeuralNet):
             self.schedule.load_state_dict(state.schedule)
         self.noise.set_state(cast(Tensor, state.noise))
         cast(np.random.Generator, self.batches.rng).bit_generator.state = state.order
-        self.history.extend(state.history)
+        self.history.extend({"batches": [], **epoch} for epoch in state.history)
 
     def state(self) -> TrainingState:
         """Everything as it stands; what training does afterwards does not change it."""
@@ -222,20 +235,25 @@ class _Net(NeuralNet):
             noise=self.noise.state(),
             order=dict(cast(np.random.Generator, self.batches.rng).bit_generator.state),
             # The epoch that Ctrl-C cut short lacks some entries.
-            history=list(self.history[: self.done.epoch]),
+            history=[
+                {name: epoch[name] for name in RECORDED if name in epoch}
+                for epoch in self.history[: self.done.epoch]
+            ],
             snapshots=dict(self.done.snapshots),
         )
 
     def run(self, after_epoch: Callable[..., None] | None) -> bool:
         """All epochs that are left; returns whether SIGTERM ended them."""
         self.notify("on_train_begin", X=None, y=None)
-        with Interruptions() as interruptions:
+        so_far = progress(self.max_epochs, "epoch", n_done=self.done.epoch)
+        with Interruptions() as interruptions, so_far as show:
             try:
                 while self.done.epoch < self.max_epochs and not self._is_patience_out():
                     self.fit_loop(self.batches.rows, epochs=1)
                     self.done.epoch += 1
                     if after_epoch is not None:
                         after_epoch(self.state)
+                    show(self.done.epoch, bound=self.history[-1, "bound"])
             except KeyboardInterrupt:
                 self.done.interrupted = not self._was_stopped_by_a_callback()
                 # Also where a callback raised it at the very end of an epoch.
