@@ -158,7 +158,7 @@ def test_a_path_in_no_folder_is_refused_before_the_training(tmp_path):
 
 
 def test_a_parameter_that_cannot_be_compared_is_refused(path):
-    with pytest.raises(ValueError, match="objective=.* cannot be told from other values"):
+    with pytest.raises(ValueError, match=r"objective=.* cannot be told from other values"):
         model(HVAE, checkpoint=path, objective=lambda *batch: ELBO()(*batch)).fit(IMAGES)
 
 
