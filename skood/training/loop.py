@@ -26,17 +26,16 @@ from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
+from skood.training.plan import count_epochs, split
 from skood.training.state import COLUMNS, RECORDED, TrainingState
 from skood.training.trainer import Trainer
 
-__all__ = ["planned_epochs", "train"]
+__all__ = ["train"]
 
 _log = logging.getLogger(__name__)
 
 _DIAGNOSED_ROWS = 1_000  # where no rows are held out
 _FEWEST_DIAGNOSED = 100
-_FEWEST_TO_SPLIT = 20
-_FEWEST_HELD_OUT = 5
 
 _OPTIMIZERS = {
     # One fused update: a fifth of a step's time on a CPU goes into the update otherwise.
@@ -44,21 +43,6 @@ _OPTIMIZERS = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "adamax": torch.optim.Adamax,
 }
-
-
-def planned_epochs(
-    max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
-) -> int:
-    """``"auto"`` is as many epochs as give about 7,000 steps, but at most 100.
-
-    Fewer rows are overfitted sooner, and nobody waits minutes for them; they get 500 steps at
-    least, unless nothing is held out to stop early.
-    """
-    if max_epochs != "auto":
-        return int(max_epochs)
-    steps_per_epoch = max(1, n_rows // batch_size)
-    most = max(100, round(500 / steps_per_epoch)) if has_validation else 100
-    return min(most, max(1, round(7_000 / steps_per_epoch)))
 
 
 def train(
@@ -118,10 +102,9 @@ def train(
         If the network is worse than before training.
     """
     rng = np.random.default_rng([seed, Stream.VALIDATION_SPLIT])
-    training, held_out = _split(rows, trainer.validation_fraction, rng)
-    batch_size = min(batch_size, len(training))
-    n_epochs = planned_epochs(max_epochs, len(training), batch_size, held_out is not None)
-    batches = ShuffledBatches(training, spec, batch_size, device, rng)
+    training, held_out = split(rows, trainer.validation_fraction, rng)
+    n_epochs = count_epochs(len(rows), trainer, max_epochs, batch_size)
+    batches = ShuffledBatches(training, spec, min(batch_size, len(training)), device, rng)
     with own_modes(grad=True):
         network.to(device)
         if state is None and isinstance(network, Initialisable):
@@ -153,16 +136,6 @@ def train(
         raise_again(terminated)
     warn_if_diverged(state, learning_rate)
     return state
-
-
-def _split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows | None]:
-    # A handful is enough to see a flow overfit a small table, which costs it thousands of nats on
-    # other rows.
-    if fraction == 0 or len(rows) < _FEWEST_TO_SPLIT:
-        return rows, None
-    n_held_out = max(_FEWEST_HELD_OUT, int(fraction * len(rows)))
-    order = rng.permutation(len(rows))
-    return rows[np.sort(order[n_held_out:])], rows[np.sort(order[:n_held_out])]
 
 
 def _initialise(network: Initialisable, batches: ShuffledBatches, seed: int) -> None:
