@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
 from skood.core.parameters import check_group_size, draw_seed
@@ -28,7 +29,7 @@ _Floats = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 
 
-class CalibratedDetector(OutlierMixin, BaseEstimator):
+class CalibratedDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
     It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
@@ -74,6 +75,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     calibration_fraction: Any
     random_state: Any
 
+    @fit_task
     @shows_progress
     def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
         """Learn what is normal and set the threshold, from normal rows.

@@ -60,7 +60,7 @@ def train(
     name: str = "network",
     verbose: int = 0,
     state: TrainingState | None = None,
-    after_epoch: Callable[[Callable[[], TrainingState]], None] | None = None,
+    after_epoch: Callable[[Callable[[], TrainingState]], bool | None] | None = None,
 ) -> TrainingState:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
@@ -81,7 +81,8 @@ def train(
         Of an earlier call with the same arguments: go on from there, to bitwise the weights of a
         training that did not stop.
     after_epoch : callable, optional
-        Called after each epoch with a function that makes the state, to be written somewhere.
+        Called after each epoch with a function that makes the state, to be written somewhere. If
+        it returns True, training ends.
 
     Returns
     -------
@@ -215,7 +216,7 @@ class _Net(NeuralNet):
             snapshots=dict(self.done.snapshots),
         )
 
-    def run(self, after_epoch: Callable[..., None] | None) -> bool:
+    def run(self, after_epoch: Callable[..., bool | None] | None) -> bool:
         """All epochs that are left; returns whether SIGTERM ended them."""
         self.notify("on_train_begin", X=None, y=None)
         so_far = progress(self.max_epochs, "epoch", n_done=self.done.epoch)
@@ -224,9 +225,9 @@ class _Net(NeuralNet):
                 while self.done.epoch < self.max_epochs and not self._is_patience_out():
                     self.fit_loop(self.batches.rows, epochs=1)
                     self.done.epoch += 1
-                    if after_epoch is not None:
-                        after_epoch(self.state)
                     show(self.done.epoch, bound=self.history[-1, "bound"])
+                    if after_epoch is not None and after_epoch(self.state):
+                        break
             except KeyboardInterrupt:
                 self.done.interrupted = not self._was_stopped_by_a_callback()
                 # Also where a callback raised it at the very end of an epoch.
