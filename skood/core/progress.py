@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,8 +71,10 @@ def progress(
     if label is None or stream is None:  # a window without a console has no standard output
         yield lambda n, **numbers: None
     elif stream.isatty():
-        options = {"unit": unit, "delay": quiet_seconds, "dynamic_ncols": True, "file": stream}
-        with _Bar(total=total, initial=n_done, desc=label, **options) as bar:
+        # On a terminal that does not know its size, as in some containers, tqdm would show nothing.
+        width, height = shutil.get_terminal_size()
+        options = {"unit": unit, "delay": quiet_seconds, "ncols": width, "nrows": height}
+        with _Bar(total=total, initial=n_done, desc=label, file=stream, **options) as bar:
             yield bar.show
     else:
         yield _Lines(label, total, unit, n_done, quiet_seconds).show

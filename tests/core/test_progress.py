@@ -1,6 +1,7 @@
 """How far something has come, on a terminal, in a file, and where nobody asked."""
 
 import io
+import os
 import re
 import sys
 import threading
@@ -51,6 +52,15 @@ def test_a_terminal_gets_one_bar_without_colours(monkeypatch):
     assert text.count("\n") == 1 and text.endswith("\n") and "\x1b" not in text
     last = text.rpartition("\r")[2]
     assert re.match(r"Outer: 100%\|.*\| 3/3 \[00:00<00:00, .*epoch/s, bound -3703.7\]\n", last)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has pseudoterminals")
+def test_so_does_a_terminal_of_unknown_size(monkeypatch):
+    master, slave = os.openpty()
+    with open(slave, "w") as stream, open(master, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stdout", stream)
+        Outer(verbose=1).work()
+        assert b"| 3/3 [" in screen.read(10_000)
 
 
 def test_a_bar_starts_no_thread(monkeypatch):
