@@ -192,6 +192,7 @@ class _Net(NeuralNet):
         self.done = replace(state, interrupted=False, terminated=False)
         self.module_.load_state_dict(state.weights)
         self.optimizer_.load_state_dict(state.optimizer)
+        _check_moments(self.optimizer_)
         if self.schedule is not None and state.schedule is not None:
             self.schedule.load_state_dict(state.schedule)
         self.noise.set_state(cast(Tensor, state.noise))
@@ -312,6 +313,18 @@ class _Net(NeuralNet):
         return ShuffledBatches(
             rows, self.batches.spec, self.batches.batch_size, self.batches.device
         )
+
+
+def _check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError unless they have the shapes of the weights.
+
+    A fused optimiser does not look, and would write beyond their ends.
+    """
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        for name, value in optimizer.state[parameter].items():
+            shape = torch.Size() if name == "step" else parameter.shape
+            if not isinstance(value, Tensor) or value.shape != shape:
+                raise ValueError(f"The state of training has a {name} that fits no weight.")
 
 
 def _joined(first: Rows, second: Rows) -> Rows:

@@ -6,10 +6,12 @@ as ``{kind: content}``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -34,9 +36,10 @@ def write_state(path: Path, identity: dict[str, Any], state: TrainingState) -> N
     state : TrainingState
     """
     tensors: _Tensors = {}
-    document = {"identity": identity, "state": _packed(vars(state), tensors)}
+    text = json.dumps({"identity": identity, "state": _packed(vars(state), tensors)})
+    metadata = {_KEY: text, "sha256": _digest(text, tensors)}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {_KEY: json.dumps(document)})
+        save_file(tensors, temporary, metadata)
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], TrainingState]:
@@ -51,14 +54,25 @@ def read_state(path: Path) -> tuple[dict[str, Any], TrainingState]:
     """
     try:
         with safe_open(path, "pt") as file:
-            document = json.loads(file.metadata()[_KEY])
+            metadata = file.metadata()
             # The tensors of an open file are its bytes, and go with them.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+        text = metadata[_KEY]
+        if metadata["sha256"] != _digest(text, tensors):
+            raise ValueError("the content does not have the checksum that is in it")
+        document = json.loads(text)
         return dict(document["identity"]), TrainingState(**_unpacked(document["state"], tensors))
     except OSError:
         raise
     except Exception as error:  # of JSON, of safetensors, or of a document with other content
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _digest(text: str, tensors: _Tensors) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(tensors[name].flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _packed(value: Any, tensors: _Tensors) -> Any:

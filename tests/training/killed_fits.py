@@ -72,8 +72,8 @@ def kept_epoch(checkpoint):
     if not checkpoint.exists():
         return 0
     with safe_open(checkpoint, "pt") as file:
-        (text,) = file.metadata().values()
-    return dict(json.loads(text)["state"]["dict"])["epoch"]
+        document = json.loads(file.metadata()["skood_training_state"])
+    return dict(document["state"]["dict"])["epoch"]
 
 
 def main(folder, n_kills, seed):

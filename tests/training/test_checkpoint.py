@@ -138,12 +138,13 @@ def test_what_no_weight_depends_on_may_change(name, value, path):
     assert_same(model(checkpoint=path).set_params(**{name: value}).fit(TABLE), expected)
 
 
-@pytest.mark.parametrize("content", ["empty", "half", "pickle", "safetensors of another kind"])
+@pytest.mark.parametrize("content", ["empty", "half", "one bit", "pickle", "another kind"])
 def test_a_file_that_is_no_checkpoint_is_refused_and_left_alone(content, path):
     model(checkpoint=path).fit(TABLE)
     whole = path.read_bytes()
     foreign = whole.replace(b"skood_training_state", b"foreign_training_sta")
     contents = {"empty": b"", "half": whole[: len(whole) // 2], "pickle": pickle.dumps([1])}
+    contents["one bit"] = whole[:-1] + bytes([whole[-1] ^ 1])
     path.write_bytes(contents.get(content, foreign))
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"cannot be read \(.*\)\. Delete the file"):
