@@ -100,8 +100,9 @@ def _add_gradient_norms(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Parse the arguments, run, print tables."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(message)s")
     log = logging.getLogger("skood.benchmark")
+    log.setLevel(logging.INFO)
     words = sys.argv[1:]
     for name in COMMANDS.keys() & set(words):
         words.remove(name)

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skood.benchmark._run import epochs_within
 from skood.core.rows import check_rows
-from skood.training.loop import planned_epochs
+from skood.training.plan import planned_epochs
 
 __all__ = ["SuiteModels"]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skood.core.modes import own_modes
+from skood.core.progress import progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 
@@ -31,6 +32,8 @@ LARGE_BATCH = {"cpu": 128, "cuda": 1024}
 SMALL_BATCH = 32
 # Numbers that a pass may keep, by device: half a gigabyte on a CPU.
 _NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
+# Of scoring, before its progress is shown: nobody waits for a few rows.
+_QUIET_SECONDS = 5.0
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -204,7 +207,7 @@ def map_batches(
     room = padded_group(group_size) * rows_each
     in_groups = sorted({max(1, size // room) for size in sizes})
     results, start = [], 0
-    with own_modes(grad=False):
+    with own_modes(grad=False), progress(len(rows), "rows", quiet_seconds=_QUIET_SECONDS) as show:
         for n_groups in fixed_sizes(len(rows) // group_size, in_groups):
             stop = start + n_groups * group_size
             some = rows.take(slice(start, stop)) if isinstance(rows, Rows) else rows[start:stop]
@@ -216,4 +219,5 @@ def map_batches(
                 result = result.double().cpu().numpy()
             results.append(result.take(range(n_present), axis=row_axis))
             start = stop
+            show(min(stop, len(rows)))
     return np.concatenate(results, axis=row_axis)

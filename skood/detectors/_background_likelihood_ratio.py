@@ -43,7 +43,7 @@ class BackgroundLikelihoodRatio(Likelihood):
     mutation_rate : float in (0, 1), default=0.3
         Part of the values that are replaced: pixels by any of 256 levels, real numbers by that of
         another row at the same place. See Notes.
-    fpr, n_importance_samples, calibration_fraction, memory, random_state
+    fpr, n_importance_samples, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Of real numbers, such as tables, a quarter of the calibration rows sets
         the floor of the likelihood, see Notes.
 
@@ -121,6 +121,7 @@ class BackgroundLikelihoodRatio(Likelihood):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.background = background
@@ -130,6 +131,7 @@ class BackgroundLikelihoodRatio(Likelihood):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _nested_default(self, name: str) -> Any:
         if name == "background" and self.model is not None:

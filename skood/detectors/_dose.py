@@ -37,7 +37,7 @@ class DoSE(ModelDetector):
     ----------
     model : estimator, FrozenEstimator or None, default=None
         Any generative model of skood; None is ``HVAE()``.
-    fpr, calibration_fraction, memory, random_state
+    fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Half of the calibration rows are those that statistics are compared
         with (at most 1,000), the others set the threshold.
 
@@ -82,12 +82,14 @@ class DoSE(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     @property
     def _reference_fraction(self) -> float:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skood.calibration import warn_if_few
 from skood.core.parameters import check_group_size
+from skood.core.progress import shows_progress
 from skood.core.protocols import InvertibleNetwork, NetworkModel
 from skood.core.rows import Rows, check_rows
 from skood.detectors._layer_norms import LayerNorms
@@ -73,7 +74,9 @@ class GradientNorm(ModelDetector):
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -148,6 +151,7 @@ class GradientNorm(ModelDetector):
         calibration_fraction: float = 0.3,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.combine = combine
@@ -159,6 +163,7 @@ class GradientNorm(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     layer_score_unit_ = "standard deviations"
 
@@ -259,6 +264,7 @@ class GradientNorm(ModelDetector):
         rows = check_rows(self, X, reset=False)
         return self._squared(rows, check_group_size(group_size, len(rows)))
 
+    @shows_progress
     def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
         """Where a row is unusual: the log norm of each layer, compared with normal rows.
 

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skood.core.progress import shows_progress
 from skood.core.protocols import DensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
@@ -74,7 +75,9 @@ class HierarchicalLLR(ModelDetector):
         ``fpr`` on the same rows then train nothing.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -136,6 +139,7 @@ class HierarchicalLLR(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.k = k
@@ -146,6 +150,7 @@ class HierarchicalLLR(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     _model_protocol = LatentModel
 
@@ -244,6 +249,7 @@ class HierarchicalLLR(ModelDetector):
             bounds = bounds[1:]  # the first is the likelihood
         return likelihood_ratios(bounds)[-1]
 
+    @shows_progress
     def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
         """Where a row is unusual: what each latent layer adds to the ratio.
 

@@ -47,7 +47,7 @@ class InputComplexity(Likelihood):
     compressors : sequence of {"png", "zlib", "jpeg_xl"}, default=("png", "zlib")
         Of several the one that makes an image shortest. "jpeg_xl" is the best for colour images,
         slow, and needs ``pip install "skood[compression]"``.
-    fpr, n_importance_samples, calibration_fraction, memory, random_state
+    fpr, n_importance_samples, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`.
 
     Attributes
@@ -95,6 +95,7 @@ class InputComplexity(Likelihood):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         super().__init__(
             model,

@@ -46,7 +46,7 @@ class LatentGoodnessOfFit(ModelDetector):
     ----------
     model : estimator, FrozenEstimator or None, default=None
         A flow; None is ``Glow()``. For tables ``MAF("spline")`` is the better one.
-    fpr, calibration_fraction, memory, random_state
+    fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Half of the calibration rows are those that the tests are referred to,
         the others set the threshold.
 
@@ -102,12 +102,14 @@ class LatentGoodnessOfFit(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _nested_default(self, name: str) -> Any:
         return Glow()

@@ -40,7 +40,9 @@ class Likelihood(ModelDetector):
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class Likelihood(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
@@ -87,6 +90,7 @@ class Likelihood(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         return -self._log_likelihood(rows)

@@ -42,7 +42,7 @@ class LikelihoodRegret(ModelDetector):
         False positive rate: part of normal rows that `predict` may call -1.
     n_importance_samples : int, default=16
         Samples of the latent variables in both bounds, which share their random numbers.
-    calibration_fraction, memory, random_state
+    calibration_fraction, memory, random_state, verbose
         As in `Likelihood`.
 
     Attributes
@@ -103,6 +103,7 @@ class LikelihoodRegret(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.n_steps = n_steps
@@ -112,6 +113,7 @@ class LikelihoodRegret(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _nested_default(self, name: str) -> Any:
         return VAE()

@@ -15,7 +15,6 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
-from skood.core.parameters import draw_seed
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
 from skood.detectors._calibrated import CalibratedDetector
@@ -24,16 +23,9 @@ from skood.models import HVAE
 from skood.models._base import BaseGenerativeModel
 from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
+from skood.training.trainer import WITHOUT_EFFECT
 
 __all__ = ["ModelDetector", "trained", "unfrozen"]
-
-# What a trained network does not depend on.
-_NOT_TRAINING = {
-    "device": "cpu",
-    "verbose": 0,
-    "trainer__callbacks": (),
-    "trainer__on_interrupt": "raise",
-}
 
 
 class ModelDetector(NestedDefaults, CalibratedDetector):
@@ -58,10 +50,11 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         **CalibratedDetector._parameter_constraints,
         "model": [HasMethods(["fit"]), FrozenEstimator, None],
         "memory": [str, Memory, None],
+        "verbose": ["verbose"],
     }
     _model_parameters: ClassVar[tuple[str, ...]] = ("model",)
     _model_protocol: ClassVar[type] = DensityModel
-    _not_scoring = CalibratedDetector._not_scoring | {"model", "memory"}
+    _not_scoring = CalibratedDetector._not_scoring | {"model", "memory", "verbose"}
     model: Any
     memory: str | Memory | None
 
@@ -97,10 +90,13 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         """
         return super().fit(X)
 
-    def _draw_seed(self) -> int:
-        # A cache can only hit if the split is the same again.
-        fixed = self.random_state is None and self.memory is not None
-        return draw_seed(0 if fixed else self.random_state)
+    @property
+    def _keeps_training(self) -> bool:
+        models = [getattr(self, name) for name in self._model_parameters]
+        trainers = [getattr(model, "trainer", None) for model in models]
+        return self.memory is not None or any(
+            getattr(trainer, "checkpoint", None) is not None for trainer in trainers
+        )
 
     @property
     def _is_frozen(self) -> bool:
@@ -256,8 +252,8 @@ def _key(model: Any) -> Any:
     key = clone(model)
     names = set(key.get_params())
     if isinstance(key, BaseGenerativeModel):
-        names |= _NOT_TRAINING.keys()  # of a default trainer, too
-    same = {name: value for name, value in _NOT_TRAINING.items() if name in names}
+        names |= WITHOUT_EFFECT.keys()  # of a default trainer, too
+    same = {name: value for name, value in WITHOUT_EFFECT.items() if name in names}
     return key.set_params(**same)
 
 

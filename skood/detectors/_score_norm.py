@@ -42,7 +42,7 @@ class ScoreNorm(ModelDetector):
         ``Gaussian()``.
     noise_levels : sequence of positive floats, default=(0.04, 0.1, 0.2, 0.4, 1.0, 2.0)
         Standard deviations of the noise, in those of the training values.
-    fpr, calibration_fraction, memory, random_state
+    fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Half of the calibration rows say how norms go together, the others set
         the threshold.
 
@@ -90,6 +90,7 @@ class ScoreNorm(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.noise_levels = noise_levels
@@ -97,6 +98,7 @@ class ScoreNorm(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _check_learnable(self, rows: Rows) -> None:
         levels = list(self.noise_levels)

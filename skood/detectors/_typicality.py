@@ -21,7 +21,7 @@ class Typicality(Likelihood):
 
     Parameters
     ----------
-    model, fpr, n_importance_samples, calibration_fraction, memory, random_state
+    model, fpr, n_importance_samples, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. A quarter of the calibration rows estimate the entropy, the others set
         the threshold.
 

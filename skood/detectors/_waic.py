@@ -43,7 +43,7 @@ class WAIC(Likelihood):
         with different seeds. A `FrozenEstimator` is the first of them; the others are trained anew.
     n_models : int, default=5
         At least 2.
-    fpr, n_importance_samples, calibration_fraction, memory, random_state
+    fpr, n_importance_samples, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`.
     n_jobs : int or None, default=None
         How many models are trained at the same time, see `joblib.Parallel`; None is 1, unless
@@ -105,6 +105,7 @@ class WAIC(Likelihood):
         memory: str | Memory | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.n_models = n_models
@@ -114,6 +115,7 @@ class WAIC(Likelihood):
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     @property
     def _is_frozen(self) -> bool:

@@ -23,10 +23,12 @@ from skood.core.batches import (
     numbers_kept_per_row,
     resolve_device,
 )
+from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.data_kinds import DATA_KINDS
 from skood.core.modes import explicit_construction, own_modes
 from skood.core.noise import Noise, Stream
 from skood.core.parameters import check_count, draw_seed
+from skood.core.progress import shows_progress
 from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
@@ -39,7 +41,7 @@ _SIZED_ROWS = 128
 _CPU = torch.device("cpu")
 
 
-class BaseDensity(DensityMixin, BaseEstimator):
+class BaseDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
     """Base of all models, however their network comes to its parameters.
 
     A subclass gives ``__init__`` with at least the parameters constrained below; and
@@ -74,6 +76,7 @@ class BaseDensity(DensityMixin, BaseEstimator):
     device: str | torch.device
     random_state: Any
 
+    @fit_task
     def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
         """Fit to normal rows.
 
@@ -104,14 +107,21 @@ class BaseDensity(DensityMixin, BaseEstimator):
         resolve_device(self.device)
         rows = check_rows(self, X, reset=True)
         spec = RowSpec.of(rows, self.data_kind)
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed()
         with own_modes(grad=True), explicit_construction(seed):
             network = self._build_network(spec)
         result = self._train(network, rows, spec, seed)
+        self._take_over(network, rows, spec, seed)
+        return result
+
+    def _take_over(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> None:
+        """Be fitted with this network."""
         rows.remember_on(self)
         self.rows_, self.seed_, self.network_ = spec, seed, network
         self.batch_sizes_ = self._fixed_sizes(spec.to_tensor(rows.take(slice(_SIZED_ROWS)), _CPU))
-        return result
+
+    def _draw_seed(self) -> int:
+        return draw_seed(self.random_state)
 
     def _build_network(self, rows: RowSpec) -> nn.Module:
         """The network for such training rows, untrained."""
@@ -269,6 +279,7 @@ class BaseDensity(DensityMixin, BaseEstimator):
     def _on_cpu_noise(self) -> Noise:
         return Noise([self.seed_, Stream.SCORING], shared=True)
 
+    @shows_progress
     def map_network(
         self,
         function: Callable[[nn.Module, Tensor], Any],

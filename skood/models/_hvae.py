@@ -103,7 +103,8 @@ class HVAE(BaseHierarchicalVAE):
         "auto" is the first GPU if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints a line per epoch.
+        With 1, the progress of training and of scoring is shown: by a bar on a terminal, by plain
+        lines elsewhere.
 
     See Also
     --------

@@ -81,7 +81,7 @@ def warn_if_diverged(state: TrainingState, learning_rate: float) -> None:
     bounds = [epoch["bound"] for epoch in state.history]
     if not bounds:
         return
-    kept = bounds[-1] if state.best_weights is None else -state.best_loss
+    kept = state.kept_bound()
     # Bounds of a few held-out rows vary, and data of pure noise can be fitted no better than at
     # first: only a fall far beyond that counts. The loss has terms that rise by design.
     unit = max(1.0, abs(state.initial_bound))

@@ -1,6 +1,7 @@
 """What every generative model does, seen on a small HVAE."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -218,12 +219,13 @@ def test_scoring_writes_nothing(of_images):
     assert pickle.dumps(of_images) == before
 
 
-@pytest.mark.parametrize("verbose, n_lines", [(0, 0), (1, 4)])
-def test_verbose_prints_a_line_per_epoch_under_a_heading(verbose, n_lines, capsys):
+@pytest.mark.parametrize("verbose, n_lines", [(0, 0), (1, 2)])
+def test_verbose_prints_a_line_per_epoch(verbose, n_lines, capsys):
     hvae(verbose=verbose).fit(TABLE)
     captured = capsys.readouterr()
-    assert len(captured.out.splitlines()) == n_lines
-    assert captured.err == ""
+    shown = captured.out.splitlines()
+    assert len(shown) == n_lines and captured.err == ""
+    assert all(re.match(r"HVAE: epoch [12]/2, bound -\S+, ", line) for line in shown)
 
 
 def test_the_history_names_what_each_layer_carries(of_table):
