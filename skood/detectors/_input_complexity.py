@@ -104,6 +104,7 @@ class InputComplexity(Likelihood):
             calibration_fraction=calibration_fraction,
             memory=memory,
             random_state=random_state,
+            verbose=verbose,
         )
         self.compressors = compressors
 
