@@ -61,6 +61,7 @@ class Trainer(BaseEstimator):
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
+    _not_saved: ClassVar[frozenset[str]] = frozenset({"callbacks"})
 
     def __init__(
         self,
