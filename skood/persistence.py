@@ -87,7 +87,7 @@ def load(
         raise
     except Exception as error:  # of any type, since a file can hold anything
         reason = str(error) or type(error).__name__
-        raise LoadError(f"{os.fspath(path)!r} cannot be loaded: {reason}.") from error
+        raise LoadError(f"{os.fspath(path)!r} cannot be loaded: {reason:.1000}.") from error
     return estimator
 
 

@@ -149,7 +149,7 @@ def fixed_sizes_for(
 
 
 def check_fixed_sizes(sizes: Any) -> None:
-    """Raise ValueError for sizes that `fixed_sizes_for` never gives, which might fill the memory."""
+    """Raise ValueError for sizes that `fixed_sizes_for` never gives, such as those of an attack."""
     if not sizes or not all(type(n) is int and 1 <= n <= LARGE_BATCH["cpu"] for n in sizes):
         raise ValueError(f"{sizes!r} are no sizes of batches")
 

@@ -79,7 +79,7 @@ class _Decoder:
         if name not in self.classes:
             module = content.get("module", "")
             raise LoadError(
-                f"it holds a {name!r} (of {module!r}), which is no class of this version of skood. "
+                f"it holds a {name!r:.80} (of {module!r:.80}), which is no class of this skood. "
                 "If it is yours, or of a package that you trust: load(path, classes=[the class])"
             )
         if "fields" in content:
@@ -151,7 +151,10 @@ class _Decoder:
     def _tensor(self, name: str) -> Tensor:
         # Once only, or a short file could fill the memory. In memory of its own, which torch lays
         # out as it does everywhere.
-        return self.tensors.pop(name).clone()
+        tensor = self.tensors.pop(name)
+        if tensor.dtype is torch.bool and (tensor.view(torch.uint8) > 1).any():
+            raise LoadError(f"{name} has truth values that are none")  # NumPy writes past the end
+        return tensor.clone()
 
     def _array(self, name: str) -> NDArray[Any]:
         array: NDArray[Any] = self._tensor(name).numpy()

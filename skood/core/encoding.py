@@ -123,7 +123,8 @@ class _Encoder:
             return {"strings": [str(text) for text in value]}
         # The order of the numbers in memory changes the last digits of products.
         is_transposed = value.flags.f_contiguous and not value.flags.c_contiguous
-        rows = np.array(value.T if is_transposed else value, order="C")
+        native = value.dtype.newbyteorder("=")
+        rows = np.array(value.T if is_transposed else value, dtype=native, order="C")
         self.tensors[where] = torch.from_numpy(rows)
         return {"transposed" if is_transposed else "array": where}
 
@@ -135,10 +136,11 @@ class _Encoder:
         return {"device": str(value)}
 
     def _random_state(self, value: np.random.RandomState, where: str) -> Any:
-        name, key, *rest = value.get_state(legacy=True)
-        if name != "MT19937":
-            raise ValueError(f"{where} is a RandomState over {name}. Use an integer.")
-        return {"random_state": [self.value(part, f"{where}.key") for part in (key, *rest)]}
+        state = value.get_state(legacy=False)
+        if state["bit_generator"] != "MT19937":
+            raise ValueError(f"{where} is of {state['bit_generator']}. Use an integer.")
+        parts = (state["state"]["key"], state["state"]["pos"], state["has_gauss"], state["gauss"])
+        return {"random_state": [self.value(part, where) for part in parts]}
 
     def _object(
         self, value: Any, where: str, encoder: Callable[[Any, str], dict[str, Any]]

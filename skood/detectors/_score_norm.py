@@ -134,6 +134,12 @@ class ScoreNorm(ModelDetector):
         covariance = ShrunkCovariance(shrinkage=self.shrinkage_).fit(log_norms)
         self.mean_, self.precision_ = covariance.location_, covariance.precision_
 
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        n_levels = len(attributes["mean_"])
+        if attributes["precision_"].shape != (n_levels, n_levels):  # SciPy reads past its end
+            raise ValueError(f"the precision of {n_levels} norms has another shape")
+        super()._restore(attributes)
+
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         log_norms = self._log_norms(rows)
         distances = cdist(log_norms, self.mean_[None], "mahalanobis", VI=self.precision_)
