@@ -53,10 +53,16 @@ def test_where_it_cannot_be_put_there_is_no_temporary_file_either(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no rights in this form")
-def test_the_new_file_has_the_rights_of_any_new_file(tmp_path):
-    (tmp_path / "usual").touch()
+@pytest.mark.parametrize("rights", [None, 0o640])
+def test_the_new_file_has_the_rights_of_the_old_one_or_of_any_new_one(rights, tmp_path):
+    for name in ("file", "usual"):
+        (tmp_path / name).touch()
+        if rights:
+            (tmp_path / name).chmod(rights)
+    if not rights:
+        (tmp_path / "file").unlink()
     with replacing(tmp_path / "file") as temporary:
-        temporary.touch()
+        temporary.chmod(0o600)
     modes = [(tmp_path / name).stat().st_mode for name in ("usual", "file")]
     assert modes[0] == modes[1]
 
