@@ -20,6 +20,7 @@ import skood.scores
 from skood.core.batches import resolve_device
 from skood.core.decoding import decode
 from skood.core.exceptions import LoadError
+from skood.core.modes import own_modes
 from skood.core.savable import Savable
 from skood.core.saved_files import read
 from skood.training.trainer import Trainer
@@ -80,7 +81,8 @@ def load(
     if device is not None:
         resolve_device(device)
     try:
-        estimator = decode(*read(path), known, device)
+        with own_modes(grad=True):
+            estimator = decode(*read(path), known, device)
         if not isinstance(estimator, Savable):
             raise LoadError(f"it holds a {type(estimator).__name__} by itself")
     except (OSError, ImportError):

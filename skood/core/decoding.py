@@ -7,7 +7,6 @@ take for valid, and fitted attributes, each of which the class may check in ``_r
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
@@ -19,13 +18,10 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skood.core import wrapped
-from skood.core.encoding import LARGEST_INTEGER, is_fitted_with
+from skood.core.encoding import LARGEST_INTEGER, is_attribute, is_fitted_with
 from skood.core.exceptions import LoadError
 
 __all__ = ["decode"]
-
-# What scikit-learn calls fitted attributes, and where it keeps what `set_output` was told.
-_ATTRIBUTE = re.compile(r"[A-Za-z]\w*_|_sklearn_output_config")
 
 
 def decode(
@@ -105,7 +101,7 @@ class _Decoder:
             parameters["device"] = self.device
         attributes = {name: self.value(value) for name, value in content["attributes"].items()}
         for name in attributes:
-            if not _ATTRIBUTE.fullmatch(name) or (name[0] != "_" and hasattr(kind, name)):
+            if not is_attribute(kind, name):
                 raise LoadError(f"{name!r} is no fitted attribute of {kind.__name__}")
         estimator = kind(**parameters)
         if hasattr(kind, "_parameter_constraints"):
@@ -146,7 +142,7 @@ class _Decoder:
     def _strings(self, texts: list[str]) -> NDArray[Any]:
         if not all(isinstance(text, str) for text in texts):
             raise LoadError("one of its strings is none")
-        return np.array([*texts, None], dtype=object)[:-1]
+        return np.array(texts, dtype=object)
 
     def _tensor(self, name: str) -> Tensor:
         # Once only, or a short file could fill the memory. In memory of its own, which torch lays

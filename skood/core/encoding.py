@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import platform
+import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -27,10 +28,12 @@ from torch import Tensor, nn
 from skood.core import wrapped
 from skood.core.version import __version__
 
-__all__ = ["LARGEST_INTEGER", "attributes_of", "encode", "is_fitted_with"]
+__all__ = ["LARGEST_INTEGER", "attributes_of", "encode", "is_attribute", "is_fitted_with"]
 
-# Of integers that are a number and not an attack on who reads it.
+# Python's integers have no limit, but time and memory have.
 LARGEST_INTEGER = 2**63
+# What scikit-learn calls fitted attributes, and where it keeps what `set_output` was told.
+_ATTRIBUTE = re.compile(r"[A-Za-z]\w*_|_sklearn_output_config")
 
 
 def encode(estimator: BaseEstimator) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -58,6 +61,11 @@ def attributes_of(estimator: BaseEstimator) -> dict[str, Any]:
     """All that an estimator has besides its parameters."""
     parameters = estimator.get_params(deep=False)
     return {name: value for name, value in vars(estimator).items() if name not in parameters}
+
+
+def is_attribute(kind: type, name: str) -> bool:
+    """Whether ``name`` may be a fitted attribute, and no method or property of the class."""
+    return _ATTRIBUTE.fullmatch(name) is not None and not hasattr(kind, name)
 
 
 def is_fitted_with(attributes: Iterable[str]) -> bool:
@@ -117,10 +125,10 @@ class _Encoder:
         return {"dict": items}
 
     def _array(self, value: NDArray[Any], where: str) -> Any:
-        if value.dtype.kind in "OU":
-            if value.ndim != 1 or not all(isinstance(text, str) for text in value):
-                raise ValueError(f"{where} is an array of objects, which cannot be saved.")
+        if value.dtype.kind in "OU" and value.ndim == 1 and all(isinstance(t, str) for t in value):
             return {"strings": [str(text) for text in value]}
+        if value.dtype.kind not in "biufc":
+            raise ValueError(f"{where} is an array of {value.dtype}, which cannot be saved.")
         # The order of the numbers in memory changes the last digits of products.
         is_transposed = value.flags.f_contiguous and not value.flags.c_contiguous
         native = value.dtype.newbyteorder("=")
@@ -165,6 +173,12 @@ class _Encoder:
         attributes = attributes_of(value)
         if hasattr(value, "_to_save") and is_fitted_with(attributes):
             attributes = value._to_save()
+        for name in attributes:
+            if not is_attribute(type(value), name):
+                raise ValueError(
+                    f"{where} has {name!r}, and fitted attributes that can be saved have names "
+                    "that begin with a letter and end in '_'."
+                )
         encoded = {
             "parameters": {k: self.value(v, f"{where}.{k}") for k, v in parameters.items()},
             "attributes": {k: self.value(v, f"{where}.{k}") for k, v in attributes.items()},

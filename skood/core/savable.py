@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sklearn.utils.validation import check_is_fitted
 
 from skood.core.encoding import attributes_of, encode
+from skood.core.modes import own_modes
 from skood.core.saved_files import write
 
 __all__ = ["Savable"]
@@ -60,7 +61,8 @@ class Savable:
         True
         """
         check_is_fitted(self)
-        write(path, *encode(self))
+        with own_modes(grad=True):
+            write(path, *encode(self))
 
     def _to_save(self) -> dict[str, Any]:
         """Attributes of the fitted estimator, as values that can be saved."""

@@ -27,7 +27,7 @@ FORMAT = 1
 # The length of the table stands before it, little-endian.
 _PREFIX = 8
 _PICKLE = b"\x80"  # how those of protocol 2 and later begin
-# Of the table with the document: a parsed one takes some ten times as much memory.
+# Of the table with the document: once it is parsed it may take twenty times as much memory.
 _LONGEST_TABLE = 2**24
 
 

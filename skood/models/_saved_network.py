@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from skood.core.allocation import limited_allocation
-from skood.core.modes import explicit_construction, own_modes
+from skood.core.modes import explicit_construction
 
 __all__ = ["rebuilt_network"]
 
@@ -32,13 +32,12 @@ def rebuilt_network(
         raise ValueError("the state of its network does not hold tensors alone")
     size = sum(tensor.nbytes for tensor in state.values())
     limit = limited_allocation(_MOST * size + _LITTLE)
-    with own_modes(grad=True), explicit_construction(seed), limit:
+    with explicit_construction(seed), limit:
         network = build()
     expected = network.state_dict()
     for name in expected.keys() | state.keys():
         kinds = [(t[name].dtype, t[name].shape) if name in t else None for t in (expected, state)]
         if kinds[0] != kinds[1]:
             raise ValueError(f"{name} of its network should be {kinds[0]}, and is {kinds[1]}")
-    with own_modes(grad=False):
-        network.load_state_dict(dict(state))
+    network.load_state_dict(dict(state))
     return network.eval()

@@ -61,6 +61,7 @@ class Trainer(BaseEstimator):
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
+    # Code; see `skood.core.savable.Savable`.
     _not_saved: ClassVar[frozenset[str]] = frozenset({"callbacks"})
 
     def __init__(

@@ -107,6 +107,14 @@ def test_an_ordered_dictionary_is_a_dictionary():
     assert round_trip(OrderedDict(b=1, a=2)) == {"b": 1, "a": 2}
 
 
+class Extra(Holder):
+    """With an attribute that is neither a parameter nor a fitted one."""
+
+    def __init__(self, held=None):
+        super().__init__(held)
+        self._extra = 1
+
+
 class Point(tuple):
     """More than a tuple."""
 
@@ -121,7 +129,10 @@ class Point(tuple):
         (Holder, "Holder.held is a type"),
         (Point((1, 2)), "Holder.held is a Point"),
         (np.ma.masked_array([1], [True]), "Holder.held is a MaskedArray"),
-        (np.array([None, 1]), "Holder.held is an array of objects"),
+        (np.array([None, 1]), "Holder.held is an array of object"),
+        (np.array([["a"], ["b"]]), "Holder.held is an array of <U1"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), "Holder.held is an array of datetime64"),
+        (Extra(), "Holder.held has '_extra', and fitted attributes"),
         (2**70, "more than 64 bits"),
         (np.random.RandomState(np.random.PCG64()), "Holder.held is of PCG64. Use an integer"),
         ({(1, len): 2}, "builtin_function"),

@@ -1,8 +1,10 @@
 """What is loaded is what was saved: scores, decisions, parameters, and what can be done with it."""
 
+import multiprocessing
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -223,6 +225,36 @@ def test_without_skops_the_error_names_the_extra(fit, tmp_path, monkeypatch):
         detector.save(tmp_path / "other")
     with pytest.raises(ImportError, match=r"pip install 'skood\[skops\]'"):
         skood.load(tmp_path / "file")
+
+
+def score_into(connection, path, X):
+    connection.send(skood.load(path).score_samples(X))
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
+)
+def test_a_forked_process_loads_after_its_parent_has_used_threads(fit, table, tmp_path):
+    detector = fit(KNNDistance(), np.tile(table, (2000, 1)))  # arrays that torch copies in parallel
+    detector.save(tmp_path / "file")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.ones(2**20).add(1)
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=score_into, args=(theirs, tmp_path / "file", table))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks, which are tested
+            child.start()
+    finally:
+        torch.set_num_threads(before)
+    try:
+        assert ours.poll(60), "the forked process hangs, or died"
+        np.testing.assert_array_equal(ours.recv(), detector.score_samples(table))
+    finally:
+        child.kill()
+        child.join()
 
 
 def test_another_process_gets_the_same_scores(flow_detector, table, tmp_path):
