@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 
 __all__ = ["limited_allocation"]
 
 _BYTES = 8  # of the largest number
-_CONSTRUCTORS = {*_device_constructors(), Tensor.new_empty, Tensor.new_full, Tensor.new_ones}
-_CONSTRUCTORS |= {Tensor.new_zeros}
+_OF_A_SHAPE = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye}
+_OF_A_SHAPE |= {torch.randint, Tensor.new_empty, Tensor.new_zeros, Tensor.new_ones, Tensor.new_full}
+_OF_A_LENGTH = {torch.arange, torch.linspace, torch.logspace, torch.randperm}
 
 
 class limited_allocation(TorchFunctionMode):
@@ -43,7 +43,7 @@ class limited_allocation(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """One call of a function of torch, if there is room for its result."""
-        if func in _CONSTRUCTORS:
+        if func in _OF_A_SHAPE or func in _OF_A_LENGTH:
             size = _BYTES * _made(func, [*args, *(kwargs or {}).values()])
             self.left -= size
         else:
@@ -54,17 +54,13 @@ class limited_allocation(TorchFunctionMode):
 
 
 def _made(func: Callable[..., Any], arguments: list[Any]) -> int:
-    """Numbers in a new tensor, or more."""
-    sizes = [max(1, abs(size)) for size in _integers(arguments)]
-    return math.prod(sizes) ** (2 if func is torch.eye and len(sizes) == 1 else 1)
-
-
-def _integers(arguments: Any) -> Iterator[int]:
-    for argument in arguments:
-        if isinstance(argument, int):
-            yield argument
-        elif isinstance(argument, tuple | list):
-            yield from _integers(argument)
+    """Numbers in a new tensor; more for a range whose ends are larger than its length."""
+    numbers = [int(abs(n)) for n in arguments if isinstance(n, int | float)]
+    if func in _OF_A_LENGTH:
+        return max(numbers, default=0)
+    # Beside a shape, numbers are values.
+    sizes = next((shape for shape in arguments if isinstance(shape, tuple | list)), numbers)
+    return abs(math.prod(sizes)) ** (2 if func is torch.eye and len(sizes) == 1 else 1)
 
 
 def _mapped(arguments: Any) -> int:

@@ -19,6 +19,9 @@ HUGE = 2**45  # no machine has so much memory
         lambda: torch.eye(2**23),
         lambda: torch.arange(HUGE),
         lambda: torch.linspace(0, 1, HUGE),
+        lambda: torch.arange(2, HUGE, 2),
+        lambda: torch.full((2, HUGE), 1.0),
+        lambda: torch.randint(0, 2, (HUGE,)),
         lambda: torch.ones(2).new_zeros(HUGE),
         lambda: torch.ones(2**14)[:, None] >= torch.ones(2**14),
         lambda: nn.Linear(HUGE, 1),
@@ -38,6 +41,14 @@ def test_what_fits_is_what_it_is_without_a_limit():
     with explicit_construction(0), limited_allocation(1_000_000):
         found = nn.Sequential(nn.Linear(30, 40), nn.ReLU(), nn.Conv2d(3, 4, 5)).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_values_are_not_taken_for_sizes():
+    with limited_allocation(1_000):
+        torch.tensor(list(range(1, 100)))
+        torch.full((2, 3), HUGE)
+        torch.randint(0, HUGE, (5,))
+        torch.ones(2, 3) * HUGE
 
 
 def test_after_the_block_there_is_no_limit():

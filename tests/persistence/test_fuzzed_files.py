@@ -8,7 +8,6 @@ import copy
 import json
 import pickle
 import random
-import resource
 import sys
 import warnings
 
@@ -20,6 +19,8 @@ import skood
 from skood.core.exceptions import LoadError
 from skood.core.saved_files import read, write
 from skood.testing import small
+
+resource = pytest.importorskip("resource", reason="this system does not count memory in this form")
 
 HOSTILE = [
     *(None, True, -1, 0, 1, 7, 2**31, 2**62, 2**70, 1e308, "", "os.system", "x" * 5_000),

@@ -122,6 +122,14 @@ def test_a_frozen_model_stays_frozen(fit, table, tmp_path):
     np.testing.assert_array_equal(loaded.model_.score_samples(table), model.score_samples(table))
 
 
+def test_a_frozen_estimator_of_scikit_learn_is_one_object_again(fit, table, tmp_path):
+    mixture = GaussianMixture(2, random_state=0).fit(table)
+    detector = fit(ConformalDetector(FrozenEstimator(mixture)))
+    loaded = save_and_load(detector, tmp_path)
+    assert loaded.estimator.estimator is loaded.estimator_
+    np.testing.assert_array_equal(loaded.score_samples(table), detector.score_samples(table))
+
+
 def test_snapshots_and_history_are_kept(fit, table, tmp_path):
     model = fit(small(MAF).set_params(trainer=Trainer(snapshot_epochs=(1,))))
     loaded = save_and_load(model, tmp_path)
