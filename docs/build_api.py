@@ -39,10 +39,10 @@ def page() -> str:
         module = importlib.import_module(name)
         lines += ["", f"## {title}", "", f"`{name}`", "", "| name | |", "| --- | --- |"]
         for public in module.__all__:
-            if public in listed:  # exported at the top as well
-                continue
-            listed.add(public)
             thing = getattr(module, public)
+            if id(thing) in listed:  # exported at the top as well
+                continue
+            listed.add(id(thing))
             summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
             if not callable(thing):
                 summary = "A collection of functions."

@@ -1,6 +1,11 @@
 """Unsupervised out-of-distribution detection with deep generative models."""
 
-from skood.core.exceptions import CollapseWarning, InterruptedFitWarning, TrainingError
+from skood.core.exceptions import (
+    CollapseWarning,
+    InterruptedFitWarning,
+    LoadError,
+    TrainingError,
+)
 from skood.core.version import __version__ as __version__
 from skood.detectors import *
 from skood.detectors import __all__ as _detectors
@@ -9,6 +14,7 @@ from skood.models import __all__ as _models
 from skood.monitoring import DriftMonitor
 from skood.objectives import *
 from skood.objectives import __all__ as _objectives
+from skood.persistence import load
 from skood.training.trainer import Trainer
 
 __all__ = [
@@ -18,6 +24,8 @@ __all__ = [
     "CollapseWarning",
     "DriftMonitor",
     "InterruptedFitWarning",
+    "LoadError",
     "Trainer",
     "TrainingError",
+    "load",
 ]

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skood import load
 from skood.plotting import ScoreDensityDisplay
 from skood.testing import all_detectors, all_models, easy_images, small, takes_tables
 
@@ -38,11 +39,13 @@ DATA = {
         if name == "images" or takes_tables(estimator)
     ],
 )
-def test_an_estimator_fits_scores_and_pickles(estimator, X):
+def test_an_estimator_fits_scores_pickles_and_is_saved(estimator, X, tmp_path):
     fitted = clone(estimator).fit(X)
     scores = fitted.score_samples(X)
     assert scores.shape == (len(X),) and np.isfinite(scores).all()
     assert np.array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(X), scores)
+    fitted.save(tmp_path / "file")
+    assert np.array_equal(load(tmp_path / "file").score_samples(X), scores)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ LAYERS = (
     {"gradients"},
     {"models"},
     {"detectors"},
+    {"persistence"},
     {"benchmark", "monitoring", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
@@ -101,6 +102,7 @@ def test_imports_point_down(path, module, is_package):
         ("skood.calibration", "from torch import Tensor", "pure NumPy"),
         ("skood.plotting.curves", "from skood.testing import small", "sideways"),
         ("skood.plotting.curves", "from skood.detectors._base import BaseDetector", "public"),
+        ("skood.detectors._likelihood", "from skood.persistence import load", "upwards"),
         ("skood.extras", "import math", "has no layer"),
     ],
 )

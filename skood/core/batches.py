@@ -17,6 +17,7 @@ from skood.core.rows import Rows
 
 __all__ = [
     "ShuffledBatches",
+    "check_fixed_sizes",
     "fixed_sizes",
     "fixed_sizes_for",
     "map_batches",
@@ -51,7 +52,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=resolved)
     except (RuntimeError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"device={device!r} cannot be used here ({error}). Use 'auto' or 'cpu'."
+            f"device={device!r} cannot be used here ({error}). Use 'auto' or 'cpu'; for an "
+            "estimator from a file, skood.load(path, device='cpu')."
         ) from error
     return resolved
 
@@ -147,6 +149,12 @@ def fixed_sizes_for(
     x = x[torch.arange(largest) % len(x)]
     small = torch.cat([function(part) for part in x.split(SMALL_BATCH)], dim=-1)
     return (SMALL_BATCH, largest) if torch.equal(small, function(x)) else (largest,)
+
+
+def check_fixed_sizes(sizes: Any) -> None:
+    """Raise ValueError for sizes that `fixed_sizes_for` never gives, such as those of an attack."""
+    if not sizes or not all(type(n) is int and 1 <= n <= LARGE_BATCH["cpu"] for n in sizes):
+        raise ValueError(f"{sizes!r} are no sizes of batches")
 
 
 def largest_batch(numbers_per_row: int, device: torch.device) -> int:

@@ -1,6 +1,10 @@
 """Errors and warnings of skood."""
 
-__all__ = ["CollapseWarning", "InterruptedFitWarning", "TrainingError"]
+__all__ = ["CollapseWarning", "InterruptedFitWarning", "LoadError", "TrainingError"]
+
+
+class LoadError(ValueError):
+    """A file cannot be loaded: it is none of skood's, or damaged, too new, or inconsistent."""
 
 
 class TrainingError(RuntimeError):

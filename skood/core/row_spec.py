@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skood.core.data_kinds import decided_kind, described
+from skood.core.data_kinds import DATA_KINDS, decided_kind, described
 from skood.core.rows import Rows, channel_axis
 from skood.core.units import (
     ROUNDING,
@@ -37,6 +37,8 @@ _SMALLEST_SPREAD = 0.1
 # How many times farther from the median than 99 % of the others.
 _FAR_BEYOND = 20.0
 _INVISIBLE = 0.02
+# In a row: 16,000 x 16,000 pixels.
+_MOST_VALUES = 2**28
 _MOST_QUANTILE_ROWS = 100_000
 
 
@@ -70,6 +72,20 @@ class RowSpec:
     scale: _Floats
     low: _Floats
     high: _Floats
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot be: a file can hold anything."""
+        sides = all(type(side) is int and side > 0 for side in self.shape)
+        if not 1 <= len(self.shape) <= 3 or not sides or math.prod(self.shape) > _MOST_VALUES:
+            raise ValueError(f"no row has shape {self.shape!r}")
+        if self.kind not in DATA_KINDS or type(self.n_rows) is not int or self.n_rows < 1:
+            raise ValueError(f"{self.n_rows!r} rows of {self.kind!r} values cannot be")
+        n_units = Units(self.shape, self.kind).n_units
+        for values in (self.loc, self.scale, self.low, self.high):
+            if values.shape != (n_units,) or values.dtype != np.float64:
+                raise ValueError(f"rows of shape {self.shape} need {n_units} float64 numbers each")
+        if not np.isfinite(self.loc).all() or not (self.scale > 0).all():
+            raise ValueError("their location is not finite, or their scale not positive")
 
     @classmethod
     def of(cls, rows: Rows, kind: str = "auto") -> RowSpec:

@@ -21,6 +21,7 @@ from skood.core.noise import Stream
 from skood.core.parameters import check_count, check_group_size, draw_seed
 from skood.core.progress import shows_progress
 from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.core.savable import Savable
 from skood.detectors._shared_models import SharedModels
 
 __all__ = ["CalibratedDetector"]
@@ -29,7 +30,7 @@ _Floats = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 
 
-class CalibratedDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
+class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstimator):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
     It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
@@ -200,6 +201,13 @@ class CalibratedDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "calibration_scores_" in vars(self)
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        scores = attributes["calibration_scores_"]
+        is_ordered = scores.ndim == 1 and len(scores) > 0 and (np.diff(scores) >= 0).all()
+        if scores.dtype != np.float64 or not is_ordered or not np.isfinite(scores).all():
+            raise ValueError("its calibration scores are not finite numbers in ascending order")
+        super()._restore(attributes)
 
     def _scoring_parameters(self) -> dict[str, Any]:
         """Parameters on which scores depend: they are fixed by `fit`."""

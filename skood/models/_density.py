@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from skood.core.batches import (
     LARGE_BATCH,
+    check_fixed_sizes,
     fixed_sizes_for,
     map_batches,
     numbers_kept_per_row,
@@ -32,7 +33,9 @@ from skood.core.progress import shows_progress
 from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.core.savable import Savable
 from skood.models._bounds import bounds_of_batch, check_prior_layers, samples_at_a_time
+from skood.models._saved_network import rebuilt_network
 
 __all__ = ["BaseDensity"]
 
@@ -41,7 +44,7 @@ _SIZED_ROWS = 128
 _CPU = torch.device("cpu")
 
 
-class BaseDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
+class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
     """Base of all models, however their network comes to its parameters.
 
     A subclass gives ``__init__`` with at least the parameters constrained below; and
@@ -130,6 +133,15 @@ class BaseDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
     def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> Any:
         """Set the parameters of the network, in place, and leave it on the CPU."""
         raise NotImplementedError
+
+    def _to_save(self) -> dict[str, Any]:
+        return {**super()._to_save(), "network_": self.network_.state_dict()}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        state, rows, seed = (attributes[name] for name in ("network_", "rows_", "seed_"))
+        check_fixed_sizes(attributes["batch_sizes_"])
+        network = rebuilt_network(partial(self._build_network, rows), state, seed)
+        super()._restore({**attributes, "network_": network})
 
     def _fixed_sizes(self, x: Tensor) -> tuple[int, ...]:
         noise = self._on_cpu_noise().fork(0)

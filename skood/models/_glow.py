@@ -94,7 +94,7 @@ class Glow(FlowMixin, BaseGenerativeModel):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseGenerativeModel._parameter_constraints,
         "network": [StrOptions({"auto", "conv", "flat"})],
-        "n_levels": [Interval(Integral, 1, None, closed="left")],
+        "n_levels": [Interval(Integral, 1, 16, closed="both")],  # sides of 65,536 pixels
         "patch": [Interval(Integral, 2, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

@@ -82,6 +82,8 @@ class Trainer(BaseEstimator):
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
+    # Code; see `skood.core.savable.Savable`.
+    _not_saved: ClassVar[frozenset[str]] = frozenset({"callbacks", "checkpoint"})
 
     def __init__(
         self,
