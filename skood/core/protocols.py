@@ -25,6 +25,7 @@ __all__ = [
     "Progress",
     "ScoreModel",
     "ScoreNetwork",
+    "SharedInference",
     "missing_members",
 ]
 
@@ -105,6 +106,25 @@ class LatentNetwork(Protocol):
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
         """Mean of x given the latents: means of q and of the prior, or samples of both."""
+        ...
+
+
+@runtime_checkable
+class SharedInference(Protocol):
+    """What a `LatentNetwork` may offer so that several passes look at x once."""
+
+    def see(self, x: Tensor, noise: Noise, bounds: Sequence[Collection[int]], below: str) -> Any:
+        """What all passes with one of these ``prior_layers`` need of x, whatever is drawn.
+
+        It has a method ``for_batch(rows)`` that gives the same for a batch in which each row stands
+        for one of x.
+        """
+        ...
+
+    def terms_of(
+        self, evidence: Any, noise: Noise, prior_layers: Collection[int], below: str
+    ) -> Terms:
+        """`LatentNetwork.terms` of the rows that were seen."""
         ...
 
 
