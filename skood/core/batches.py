@@ -18,6 +18,7 @@ from skood.core.rows import Rows
 __all__ = [
     "ShuffledBatches",
     "check_fixed_sizes",
+    "filled_up",
     "fixed_sizes",
     "fixed_sizes_for",
     "map_batches",
@@ -175,6 +176,11 @@ def fixed_sizes(n: int, sizes: Sequence[int]) -> Iterator[int]:
         yield from [small] * n_small if n_small * small <= large // 2 else [large]
 
 
+def filled_up(x: Tensor, size: int, group_size: int = 1) -> Tensor:
+    """A batch of that size: the last group of rows is repeated."""
+    return torch.cat([x, *[x[-group_size:]] * ((size - len(x)) // group_size)])
+
+
 def map_batches(
     function: Callable[[Tensor], Tensor | NDArray[np.float64]],
     rows: Rows | NDArray[Any],
@@ -183,12 +189,12 @@ def map_batches(
     *,
     row_axis: int = -1,
     group_size: int = 1,
-    rows_each: int = 1,
+    fill_up: bool = True,
 ) -> NDArray[np.float64]:
     """Apply ``function`` to all rows in batches of fixed sizes.
 
-    The last batch is filled up by repeating its last group, so that the score of a row is bitwise
-    the same whatever rows it comes with.
+    The last batch is `filled_up`, so that the score of a row is bitwise the same whatever rows it
+    comes with.
 
     Parameters
     ----------
@@ -204,15 +210,16 @@ def map_batches(
         Where ``function`` gives one result for each so many consecutive rows; divides n. A batch
         has room for each group to be filled up to `padded_group` rows, but a group is always in
         one batch.
-    rows_each : int, default=1
-        Rows that ``function`` makes of each row; a batch has room for these too.
+    fill_up : bool, default=True
+        False for a ``function`` that fills up batches of its own, and gets as many rows as there
+        are.
 
     Returns
     -------
     ndarray, float64
         The results for all n rows, or groups, joined along ``row_axis``.
     """
-    room = padded_group(group_size) * rows_each
+    room = padded_group(group_size)
     in_groups = sorted({max(1, size // room) for size in sizes})
     results, start = [], 0
     with own_modes(grad=False), progress(len(rows), "rows", quiet_seconds=_QUIET_SECONDS) as show:
@@ -221,8 +228,7 @@ def map_batches(
             some = rows.take(slice(start, stop)) if isinstance(rows, Rows) else rows[start:stop]
             x = to_tensor(some)
             n_present = len(x) // group_size
-            x = torch.cat([x, *[x[-group_size:]] * (n_groups - n_present)])
-            result = function(x)
+            result = function(filled_up(x, n_groups * group_size, group_size) if fill_up else x)
             if isinstance(result, Tensor):
                 result = result.double().cpu().numpy()
             results.append(result.take(range(n_present), axis=row_axis))

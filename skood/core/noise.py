@@ -79,14 +79,14 @@ class Noise:
         noise.seed, noise._drawn, noise._data = (*self.seed, index), {}, self._data or self
         return noise
 
-    def side_by_side(self, indices: Iterable[int], n_rows: int) -> Noise:
-        """Several importance samples of shared noise for one batch: those of `fork` for each index.
+    def side_by_side(self, forks: Iterable[Noise], n_rows: int) -> Noise:
+        """Several importance samples of shared noise, which `fork` gave, for one batch.
 
-        The batch holds all ``n_rows`` rows for the first index, then all for the second, and so
+        The batch holds all ``n_rows`` rows for the first of them, then all for the second, and so
         on; what is left over at its end sees the last.
         """
         noise = copy.copy(self)
-        noise._data, noise._forks = self._data or self, tuple(self.fork(i) for i in indices)
+        noise._data, noise._forks = self._data or self, tuple(forks)
         noise._rows_each = n_rows
         return noise
 

@@ -32,6 +32,7 @@ __all__ = [
     "RefittableModel",
     "ScoreModel",
     "ScoreNetwork",
+    "SharedInference",
     "missing_members",
 ]
 
@@ -124,6 +125,25 @@ class LatentNetwork(Protocol):
         Their parameters may be leaves: gradients of the bound with respect to them are those of the
         draws alone, in which the density of q is a constant.
         """
+        ...
+
+
+@runtime_checkable
+class SharedInference(Protocol):
+    """What a `LatentNetwork` may offer so that several passes look at x once."""
+
+    def see(self, x: Tensor, noise: Noise, bounds: Sequence[Collection[int]], below: str) -> Any:
+        """What all passes with one of these ``prior_layers`` need of x, whatever is drawn.
+
+        It has a method ``for_batch(rows)`` that gives the same for a batch in which each row stands
+        for one of x.
+        """
+        ...
+
+    def terms_of(
+        self, evidence: Any, noise: Noise, prior_layers: Collection[int], below: str
+    ) -> Terms:
+        """`LatentNetwork.terms` of the rows that were seen."""
         ...
 
 

@@ -18,7 +18,7 @@ from skood.gradients.pieces import Explicit, Gradients, Products
 from skood.nn.bijections.autoregressive import MaskedLinear
 from skood.nn.bijections.elementwise import ActNorm, ElementwiseAffine
 from skood.nn.bijections.linear import InvertibleConvolution
-from skood.nn.layers import Linear
+from skood.nn.layers import Linear, PatchUpsampling
 
 __all__ = ["CLOSED_FORMS", "ClosedForm", "closed_form_of"]
 
@@ -174,6 +174,7 @@ CLOSED_FORMS: dict[type[Any], ClosedForm] = {
     MaskedLinear: _linear,
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed_convolution,
+    PatchUpsampling: _transposed_convolution,
     ActNorm: _act_norm,
     ElementwiseAffine: _elementwise_affine,
     InvertibleConvolution: _invertible_convolution,

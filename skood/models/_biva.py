@@ -14,6 +14,7 @@ from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.gaussian import GaussianHead
 from skood.nn.layers import InitialisedFromData, Join, Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
@@ -40,10 +41,13 @@ class BidirectionalNetwork(HierarchicalNetwork):
             self.downward.append(_TwoInputs(join, gaussian_head(upper, latent, plan.normalise)))
         self.generative = GenerativePath(plan, both, self.parameters_shape)
 
-    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
+    def evidence_of(self, x: Tensor, n_means: int) -> list[tuple[Tensor, ...]]:
+        return self.inference.evidence_of(x, n_means)
+
+    def forward(self, evidence: Evidence | None, draws: Draws) -> Pass:
         nothing: Any = [None] * self.n_layers
-        upward, inferred, evidence = (
-            (nothing, nothing, nothing) if x is None else self.inference(x, draws)
+        upward, inferred, of_x = (
+            (nothing, nothing, nothing) if evidence is None else self.inference(evidence, draws)
         )
         features: Tensor | None = None
         latents: list[Tensor] = []
@@ -54,7 +58,7 @@ class BidirectionalNetwork(HierarchicalNetwork):
             p_up, p_down = (p, None) if features is None else _halves(p)
             z, terms = draws.generate(layer, p_up, partial(upward.__getitem__, i), inferred[i])
             if p_down is not None:
-                q_down = partial(self._infer_down, i, evidence, features)
+                q_down = partial(self._infer_down, i, of_x, features)
                 z_down, terms_down = draws.generate(layer, p_down, q_down, path="down")
                 z, terms = torch.cat([z, z_down], dim=1), _join(terms, terms_down)
             features = self.generative.descend(layer, z, features)
@@ -62,8 +66,8 @@ class BidirectionalNetwork(HierarchicalNetwork):
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.generative.output(features))
 
-    def _infer_down(self, i: int, evidence: list[Tensor], features: Tensor | None) -> Normal:
-        q: Normal = self.downward[i](evidence[i], features)
+    def _infer_down(self, i: int, of_x: list[Tensor], features: Tensor | None) -> Normal:
+        q: Normal = self.downward[i](of_x[i], features)
         return q
 
 

@@ -34,7 +34,7 @@ from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.core.savable import Savable
-from skood.models._bounds import bounds_of_batch, check_prior_layers, samples_at_a_time
+from skood.models._bounds import bounds_of_rows, check_prior_layers
 from skood.models._saved_network import rebuilt_network
 
 __all__ = ["BaseDensity"]
@@ -236,14 +236,14 @@ class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
         n_samples = check_count("n_importance_samples", n_importance_samples)
         n_samples = n_samples if self._n_layers else 1  # they would all be the same
         evaluate = partial(
-            bounds_of_batch,
+            bounds_of_rows,
             noise=self.scoring_noise(),
             below=below,
             prior_layers=prior_layers,
             n_samples=n_samples,
             sizes=self._sizes_on(resolve_device(self.device)),
         )
-        bounds, nll = self.map_network(evaluate, X, rows_each=samples_at_a_time(n_samples))
+        bounds, nll = self.map_network(evaluate, X, fill_up=False)
         return bounds, nll
 
     @property

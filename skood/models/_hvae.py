@@ -11,6 +11,7 @@ from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
@@ -31,16 +32,19 @@ class BottomUpNetwork(HierarchicalNetwork):
         self.inference = InferencePath(plan)
         self.generative = GenerativePath(plan, plan.latents, self.parameters_shape)
 
-    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
+    def evidence_of(self, x: Tensor, n_means: int) -> list[tuple[Tensor, ...]]:
+        return self.inference.evidence_of(x, n_means)
+
+    def forward(self, evidence: Evidence | None, draws: Draws) -> Pass:
         posteriors: list[Normal] = []
-        if x is not None:
-            posteriors, inferred, _ = self.inference(x, draws)
+        if evidence is not None:
+            posteriors, inferred, _ = self.inference(evidence, draws)
         features: Tensor | None = None
         latents: list[Tensor] = []
         layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             p = self.generative.prior(layer, features, draws)
-            z = None if x is None else inferred[layer - 1]
+            z = None if evidence is None else inferred[layer - 1]
             z, terms = draws.generate(layer, p, partial(posteriors.__getitem__, layer - 1), z)
             features = self.generative.descend(layer, z, features)
             latents.insert(0, z)

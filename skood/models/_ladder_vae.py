@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -11,6 +12,7 @@ from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape, Stage
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
@@ -36,24 +38,32 @@ class LadderNetwork(HierarchicalNetwork):
             below = upper
         self.generative = GenerativePath(plan, plan.latents, self.parameters_shape)
 
-    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
-        evidence: list[Tensor] = []
-        for stage in self.up if x is not None else ():
-            evidence.append(stage(evidence[-1] if evidence else x))
+    def evidence_of(self, x: Tensor, n_means: int) -> list[tuple[Tensor, ...]]:
+        """Mean and standard deviation of what the data say of each layer."""
+        seen: list[tuple[Tensor, ...]] = []
+        for stage, head in zip(self.up, self.evidence, strict=True):
+            x = stage(x)
+            of_x = head(x)
+            seen.append((of_x.mean, of_x.stddev))
+        return seen
+
+    def forward(self, evidence: Evidence | None, draws: Draws) -> Pass:
         features: Tensor | None = None
         latents: list[Tensor] = []
         layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             p = self.generative.prior(layer, features, draws)
-            z, terms = draws.generate(layer, p, partial(self._q, layer, p, evidence))
+            q = partial(self._q, layer, p, cast(Evidence, evidence))
+            z, terms = draws.generate(layer, p, q)
             features = self.generative.descend(layer, z, features)
             latents.insert(0, z)
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.generative.output(features))
 
-    def _q(self, layer: int, p: Normal, evidence: list[Tensor]) -> Normal:
+    def _q(self, layer: int, p: Normal, evidence: Evidence) -> Normal:
         """What the data say of a layer, merged with what the layers above say."""
-        q = self.evidence[layer - 1](evidence[layer - 1])
+        mean, std = evidence[layer - 1]
+        q = Normal(mean, std, validate_args=False)
         return q if layer == self.n_layers else precision_weighted(q, p)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -120,6 +121,39 @@ class WeightNorm(DataDependent):
         return y * scale + self.bias.view(to_channels)
 
 
+class PatchUpsampling(nn.ConvTranspose2d):
+    """A transposed convolution whose kernels do not overlap: each position becomes one patch.
+
+    It is the convolution of kernel 1 that gives a position all values of its patch, which are then
+    put side by side: several times faster than torch's own transposed convolution on a CPU.
+    """
+
+    def __init__(self, n_in: int, n_out: int, patch: tuple[int, int]):
+        super().__init__(n_in, n_out, patch, stride=patch)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        height, width = self.kernel_size
+        weight = self.weight.flatten(1).T[:, :, None, None]
+        bias = None if self.bias is None else self.bias.repeat_interleave(height * width)
+        patches = F.conv2d(x, weight, bias).unflatten(1, (-1, height, width))
+        # (n, channels, patch height, patch width, rows, columns)
+        return patches.permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
+
+
+class VectorAdapter(nn.Module):
+    """A linear layer from or to a vector, where the other side may be a map."""
+
+    def __init__(self, shape_in: Shape, shape_out: Shape, normalise: bool):
+        super().__init__()
+        self.linear = _linear(math.prod(shape_in), math.prod(shape_out), normalise)
+        self.shape_out = shape_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        # `Linear` leaves its rows along the last axis in memory, from where each layer that takes
+        # maps would copy them on its own.
+        return self.linear(x.flatten(1)).contiguous().unflatten(1, self.shape_out)
+
+
 def _linear(n_in: int, n_out: int, normalise: bool) -> nn.Module:
     layer = Linear(n_in, n_out)
     return WeightNorm(layer) if normalise else layer
@@ -135,19 +169,20 @@ def adapter(shape_in: Shape, shape_out: Shape, normalise: bool = False) -> nn.Mo
 
     Maps of other sizes are cut into patches, or built of them; their sides must be multiples.
     """
+    if len(shape_in) == len(shape_out) == 1:
+        return _linear(*shape_in, *shape_out, normalise)
     if len(shape_in) == 1 or len(shape_out) == 1:
-        linear = _linear(math.prod(shape_in), math.prod(shape_out), normalise)
-        return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, shape_out))
+        return VectorAdapter(shape_in, shape_out, normalise)
     (c_in, h_in, w_in), (c_out, h_out, w_out) = shape_in, shape_out
     if (h_in, w_in) == (h_out, w_out):
         return _convolution(c_in, c_out, 1, normalise)
-    layer: nn.Conv2d | nn.ConvTranspose2d
+    layer: nn.Conv2d | PatchUpsampling
     if h_in > h_out:
         patch = (h_in // h_out, w_in // w_out)
         layer = nn.Conv2d(c_in, c_out, patch, stride=patch)
     else:
         patch = (h_out // h_in, w_out // w_in)
-        layer = nn.ConvTranspose2d(c_in, c_out, patch, stride=patch)
+        layer = PatchUpsampling(c_in, c_out, patch)
     return WeightNorm(layer) if normalise else layer
 
 
@@ -160,7 +195,7 @@ class Join(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         joined = [layer(x) for layer, x in zip(self.adapters, inputs, strict=True)]
-        return torch.stack(joined).sum(0) if len(joined) > 1 else joined[0]
+        return reduce(torch.add, joined)
 
 
 class ResidualBlock(nn.Module):

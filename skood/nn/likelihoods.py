@@ -7,6 +7,8 @@ see of it, and how many parameters each value needs.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,8 @@ __all__ = [
     "Gaussian",
     "Likelihood",
 ]
+
+_Maps = tuple[Tensor, ...]
 
 
 class Likelihood(nn.Module):
@@ -221,21 +225,19 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
 
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
         logits, means, log_scales, coefficients = self._split(parameters, observed.shape[1])
-        x = observed[:, :, None]
+        x = observed[:, :, None].unbind(1)
         total = torch.log_softmax(logits, dim=1)
-        for channel in range(observed.shape[1]):
+        for channel, (value, log_scale) in enumerate(zip(x, log_scales, strict=True)):
             mean = self._mean(means, coefficients, x, channel)
-            total = total + _log_mass(x[:, channel], mean, log_scales[:, channel])
+            total = total + _log_mass(value, mean, log_scale)
         return torch.logsumexp(total, dim=1).flatten(1).sum(1)
 
     def mean(self, parameters: Tensor) -> Tensor:
-        n_channels = self._n_channels(parameters)
-        logits, means, _, coefficients = self._split(parameters, n_channels)
-        x = means  # each component's own mean takes the place of the channels before
-        for channel in range(n_channels):
-            mean = self._mean(means, coefficients, x, channel).clamp(-1, 1)
-            x = torch.cat([x[:, :channel], mean[:, None], x[:, channel + 1 :]], dim=1)
-        mean = (torch.softmax(logits, dim=1)[:, None] * x).sum(2)
+        logits, means, _, coefficients = self._split(parameters, self._n_channels(parameters))
+        x: list[Tensor] = []  # of each component, whose own mean is that of the channels before
+        for channel in range(len(means)):
+            x.append(self._mean(means, coefficients, x, channel).clamp(-1, 1))
+        mean = (torch.softmax(logits, dim=1)[:, None] * torch.stack(x, dim=1)).sum(2)
         return (mean + 1) / 2 * self.scale
 
     def sample(self, parameters: Tensor, noise: Noise) -> Tensor:
@@ -243,36 +245,40 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
         logits, means, log_scales, coefficients = self._split(parameters, n_channels)
         uniform = noise.uniform("component", logits.shape).clamp(1e-7, 1 - 1e-7)
         chosen = (logits - torch.log(-torch.log(uniform))).argmax(1, keepdim=True)
-        uniform = noise.uniform("sample", means[:, :, 0].shape).clamp(1e-5, 1 - 1e-5)
-        x = means.new_zeros(uniform.shape)[:, :, None]
-        for channel in range(n_channels):
-            mean = self._mean(means, coefficients, x, channel).gather(1, chosen)[:, 0]
-            scale = log_scales[:, channel].gather(1, chosen)[:, 0].exp()
-            value = (mean + scale * uniform[:, channel].logit()).clamp(-1, 1)
-            x[:, channel, 0] = ((value + 1) * 127.5).round() / 127.5 - 1
+        shape = (len(logits), n_channels, *logits.shape[2:])
+        uniform = noise.uniform("sample", shape).clamp(1e-5, 1 - 1e-5)
+        x: list[Tensor] = []
+        for channel, log_scale in enumerate(log_scales):
+            mean = self._mean(means, coefficients, x, channel).gather(1, chosen)
+            scale = log_scale.gather(1, chosen).exp()
+            value = (mean + scale * uniform[:, channel, None].logit()).clamp(-1, 1)
+            x.append(((value + 1) * 127.5).round() / 127.5 - 1)
         # Rounded once more: 99.99999 would become 99 in bytes.
-        return ((x[:, :, 0] + 1) * 127.5).round() * (self.scale / 255)
+        return ((torch.cat(x, dim=1) + 1) * 127.5).round() * (self.scale / 255)
 
     def _n_channels(self, parameters: Tensor) -> int:
         n_parameters = parameters.shape[1]
         return next(c for c in range(1, n_parameters) if self.n_parameters(c) == n_parameters)
 
-    def _split(self, parameters: Tensor, n_channels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits (n, K, ...), and means, log scales, coefficients, each (n, channels, K, ...)."""
-        shape = parameters.shape
-        per_pixel = parameters.reshape(shape[0], -1, self.n_components, *shape[2:])
-        logits, means = per_pixel[:, 0], per_pixel[:, 1 : 1 + n_channels]
-        raw = per_pixel[:, 1 + n_channels : 1 + 2 * n_channels]
-        return logits, means, _log_scale(raw), torch.tanh(per_pixel[:, 1 + 2 * n_channels :])
+    def _split(self, parameters: Tensor, n_channels: int) -> tuple[Tensor, _Maps, _Maps, _Maps]:
+        """Logits, and means, log scales and coefficients of each channel, all (n, K, ...).
+
+        Not by indexing: on the way back, each index would fill all that it leaves out with zeros.
+        """
+        n_coefficients = n_channels * (n_channels - 1) // 2
+        logits, means, raw, coefficients = parameters.unflatten(1, (-1, self.n_components)).split(
+            (1, n_channels, n_channels, n_coefficients), dim=1
+        )
+        log_scales, coefficients = _log_scale(raw), torch.tanh(coefficients)
+        return logits.squeeze(1), means.unbind(1), log_scales.unbind(1), coefficients.unbind(1)
 
     @staticmethod
-    def _mean(means: Tensor, coefficients: Tensor, x: Tensor, channel: int) -> Tensor:
+    def _mean(means: _Maps, coefficients: _Maps, x: Sequence[Tensor], channel: int) -> Tensor:
         """Mean of one channel given those before it in x, shape (n, K, ...)."""
-        mean = means[:, channel]
         first = channel * (channel - 1) // 2
-        for before in range(channel):
-            mean = mean + coefficients[:, first + before] * x[:, before]
-        return mean
+        of_channel = coefficients[first : first + channel]
+        products = [c * before for c, before in zip(of_channel, x[:channel], strict=True)]
+        return reduce(torch.add, products, means[channel])
 
 
 def _log_mass(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

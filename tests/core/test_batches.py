@@ -178,16 +178,17 @@ def test_the_numbers_that_a_pass_keeps_are_counted_for_one_row():
     assert numbers_kept_per_row(lambda x: (x @ weight).exp().sum(1), torch.ones(2, 3)) == 8
 
 
-def test_a_batch_has_room_for_the_rows_that_are_made_of_each():
+@pytest.mark.parametrize("fill_up, lengths", [(True, [128, 32]), (False, [128, 9])])
+def test_the_last_batch_is_filled_up_unless_the_function_does_so_itself(fill_up, lengths):
     seen = []
 
     def record(x):
         seen.append(len(x))
         return x[:, 0]
 
-    X = np.arange(100.0)[:, None]
-    np.testing.assert_array_equal(mapped(record, X, rows_each=4), X[:, 0])
-    assert seen == [32] * 4
+    X = np.arange(137.0)[:, None]
+    np.testing.assert_array_equal(mapped(record, X, (32, 128), fill_up=fill_up), X[:, 0])
+    assert seen == lengths
 
 
 def test_rows_are_taken_by_index_without_a_copy_of_the_others():

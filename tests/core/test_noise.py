@@ -146,7 +146,7 @@ def test_pinning_shared_noise_changes_no_number():
 
 def test_side_by_side_stand_the_forks_in_order_and_what_is_left_over_sees_the_last():
     noise = Noise(7, shared=True)
-    together = noise.side_by_side(range(2, 5), 2).normal("z1", (9, 3))
+    together = noise.side_by_side(map(noise.fork, range(2, 5)), 2).normal("z1", (9, 3))
     for fork, rows in zip(range(2, 5), [slice(0, 2), slice(2, 4), slice(4, 9)], strict=True):
         alone = noise.fork(fork).normal("z1", (1, 3))
         assert torch.equal(together[rows], alone.expand_as(together[rows]))
@@ -154,7 +154,8 @@ def test_side_by_side_stand_the_forks_in_order_and_what_is_left_over_sees_the_la
 
 def test_forks_side_by_side_dither_the_data_alike():
     noise = Noise(7, shared=True)
-    assert torch.equal(noise.side_by_side([4, 5], 3).dither((6, 2)), noise.dither((6, 2)))
+    together = noise.side_by_side([noise.fork(4), noise.fork(5)], 3)
+    assert torch.equal(together.dither((6, 2)), noise.dither((6, 2)))
 
 
 def test_a_stream_goes_on_from_where_another_stood():

@@ -83,11 +83,10 @@ def test_samples_side_by_side_give_the_bound_of_a_loop_over_samples(fitted, n_im
 
 def test_importance_samples_differ_but_see_the_same_x(fitted):
     model, _ = fitted
-    noise, forks = model.scoring_noise().side_by_side(range(3), 2), range(3)
+    forks = [model.scoring_noise().fork(i) for i in range(3)]
+    noise = model.scoring_noise().side_by_side(forks, 2)
     latents = noise.normal("z1", (6, 2)).split(2)
-    assert all(
-        torch.equal(model.scoring_noise().fork(i).normal("z1", (2, 2)), latents[i]) for i in forks
-    )
+    assert all(torch.equal(forks[i].normal("z1", (2, 2)), latents[i]) for i in range(3))
     assert not torch.equal(latents[0], latents[1])
     assert torch.equal(noise.dither((6, 2)), noise.dither((6, 2))[:1].expand(6, 2))
 
@@ -122,9 +121,10 @@ def test_no_batch_in_scoring_is_larger_than_memory_allows(monkeypatch):
     model = small(all_models()[0], random_state=0).fit(X)
     monkeypatch.setitem(batches._NUMBERS_KEPT, "cpu", 9 * kept_per_row(model, X))
     model.fit(X)
-    terms = model.network_.terms
-    monkeypatch.setattr(
-        model.network_, "terms", lambda x, *rest: seen.append(len(x)) or terms(x, *rest)
-    )
+    network = model.network_
+    for name in ("see", "terms_of"):
+        method = getattr(network, name)
+        watched = lambda x, *rest, m=method: seen.append(len(x)) or m(x, *rest)  # noqa: E731
+        monkeypatch.setattr(network, name, watched)
     model.score_samples(X, n_importance_samples=20)
     assert set(seen) == {8}

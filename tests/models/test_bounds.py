@@ -80,27 +80,38 @@ def test_a_wrong_number_of_importance_samples_is_refused(of_images, n_importance
         of_images.bounds(IMAGES, n_importance_samples=n_importance_samples)
 
 
-def test_all_samples_and_bounds_see_the_same_binarised_image():
-    seen = []
-
-    class Watched(HVAE):
-        """Notes what its likelihood observes."""
-
-        def _build_network(self, rows):
-            network = super()._build_network(rows)
-            observe = network.likelihood.observe
-            network.likelihood.observe = lambda x, noise: seen.append(observe(x, noise)) or seen[-1]
-            return network
-
-    model = Watched((2, 2), width=4, max_epochs=1, random_state=0).fit(IMAGES)
-    seen.clear()
-    model.bounds(IMAGES[:5], n_importance_samples=3)
-    assert len(seen) == 2  # one pass for each bound, with all samples side by side
-    rows = [x.unflatten(0, (-1, 1)).squeeze(1) for x in seen]
+def test_all_samples_and_bounds_see_the_same_binarised_image(of_images, monkeypatch):
+    binarised, seen = [], []
+    likelihood = of_images.network_.likelihood
+    observe, log_prob = likelihood.observe, likelihood.log_prob
+    monkeypatch.setattr(
+        likelihood, "observe", lambda *args: binarised.append(observe(*args)) or binarised[-1]
+    )
+    monkeypatch.setattr(likelihood, "log_prob", lambda x, p: seen.append(x) or log_prob(x, p))
+    of_images.bounds(IMAGES[:5], n_importance_samples=3)
+    (once,) = binarised
+    assert len(seen) == 3  # one pass for each bound, with all samples side by side
     n_rows = 32 // 3
-    for x in rows:
+    for x in seen:
         for sample in range(3):
-            assert torch.equal(x[sample * n_rows :][:5], rows[0][:5])
+            assert torch.equal(x[sample * n_rows :][:5], once[:5])
+
+
+@pytest.mark.parametrize("below, n_first, n_second", [("mean", 1, 3), ("sample", 1, 6)])
+def test_what_x_alone_decides_is_inferred_once_for_all_samples_and_bounds(
+    of_images, below, n_first, n_second
+):
+    """With means the second layer follows from x too, but where the first is a sample."""
+    counts = {0: 0, 1: 0}
+    stages = of_images.network_.inference.stages
+    hooks = [
+        stages[i].register_forward_hook(lambda *_, i=i: counts.update({i: counts[i] + 1}))
+        for i in counts
+    ]
+    of_images.bounds(IMAGES[:16], n_importance_samples=16, below=below)  # two batches
+    for hook in hooks:
+        hook.remove()
+    assert counts == {0: n_first, 1: n_second}
 
 
 def test_the_mean_of_the_prior_and_a_sample_of_it_differ_only_above_k_0(of_images):
@@ -124,16 +135,16 @@ def test_what_is_held_in_memory_does_not_grow_with_the_importance_samples(
     of_images, n_importance_samples, monkeypatch
 ):
     alive, most = [], [0]
-    terms_of = of_images.network_.terms
+    terms_of = of_images.network_.terms_of
 
-    def watch(x, noise, *options):
-        terms = terms_of(x, noise, *options)
-        alive[:] = [r for r in alive if r() is not None]
+    def watch(evidence, noise, *options):
+        terms = terms_of(evidence, noise, *options)
         alive.extend(map(weakref.ref, (noise, terms, terms.log_px, terms.layers[0].log_prior)))
+        alive[:] = {r for r in alive if r() is not None}  # bounds share their noise
         most[0] = max(most[0], len(alive))
         return terms
 
-    monkeypatch.setattr(of_images.network_, "terms", watch)
+    monkeypatch.setattr(of_images.network_, "terms_of", watch)
     of_images.bounds(IMAGES, n_importance_samples=n_importance_samples)
     assert 4 <= most[0] <= 8  # of this sample and of the one before
 

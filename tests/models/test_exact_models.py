@@ -16,6 +16,7 @@ from skood.core.protocols import LatentNetwork
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.nn.gaussian import gaussian
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import Draws
 from skood.testing import spec_of
 
@@ -116,7 +117,7 @@ def test_the_ratio_of_base_variables_is_that_of_latents(network, build):
     X = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
     net, x = build(SeReVAE, X, network=network)
     x = 2 * (x > 127).double() - 1
-    result = net(x, Draws(Noise(0), len(x)))
+    result = net(Evidence(x, net.evidence_of(x, 0)), Draws(Noise(0), len(x)))
     for i in (0, 1):
         z, above = result.latents[i], result.latents[i + 1]
         q, p = net.posteriors[i](net.evidence(x)[i], above), gaussian(net.priors[i](above))

@@ -11,6 +11,7 @@ from torch.distributions import Normal
 from skood import BIVA, HVAE, LadderVAE, SeReVAE
 from skood.core.noise import Noise
 from skood.models._ladder_vae import precision_weighted
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import Draws
 
 RNG = np.random.default_rng(0)
@@ -45,7 +46,7 @@ def network(request, build):
 def run(net, **values):
     """A pass through random x with given latents."""
     x = torch.randn(8, *net.padded, generator=torch.Generator().manual_seed(0)).double()
-    return net(x, Given(Noise(0), 8, values=values))
+    return net(Evidence(x, net.evidence_of(x, 0)), Given(Noise(0), 8, values=values))
 
 
 def log_posteriors(net, halves, **values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from skood.core.terms import LayerTerms, Terms
 from skood.nn.gaussian import GaussianHead
 from skood.nn.layers import Shape, Stage, adapter
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.evidence import Evidence
 from skood.nn.plans import Plan
 
 __all__ = [
@@ -53,9 +54,16 @@ class Draws:
 
     def infer(self, layer: int, q: Normal, path: str = "") -> Tensor:
         """What inference draws from q; ``path`` tells several latents of one layer apart."""
-        if self.posterior_mean or (self.below == "mean" and layer in self.prior_layers):
-            return q.mean
-        return self._sample(layer, q, path)
+        return q.mean if self.infers_mean(layer) else self._sample(layer, q, path)
+
+    def infers_mean(self, layer: int) -> bool:
+        """Whether inference draws the mean of q, and so a function of what it sees."""
+        return self.posterior_mean or (self.below == "mean" and layer in self.prior_layers)
+
+    def n_means(self, n_layers: int) -> int:
+        """Of how many layers inference draws the mean before it draws a sample."""
+        layers = range(1, n_layers + 1)
+        return next((layer - 1 for layer in layers if not self.infers_mean(layer)), n_layers)
 
     def generate(
         self,
@@ -130,11 +138,13 @@ class Pass:
 
 
 class HierarchicalNetwork(nn.Module):
-    """Base of the networks of hierarchical models; a `skood.core.protocols.LatentNetwork`.
+    """Base of the networks of hierarchical models; a `skood.core.protocols.SharedInference`.
 
-    A subclass calls this constructor, builds its layers, and gives ``forward(x, draws) -> Pass``:
-    up and down once, where ``x`` is what the likelihood's ``encode`` gives, or None if all layers
-    come from the prior. Scores, reconstructions and samples all follow from it.
+    A subclass calls this constructor, builds its layers, and gives two steps:
+    ``evidence_of(x, n_means)``, what inference takes from x alone, where ``x`` is what the
+    likelihood's ``encode`` gives; and ``forward(evidence, draws) -> Pass``, up and down once, from
+    the `Evidence` that holds the former, or None if all layers come from the prior. Scores,
+    reconstructions and samples all follow from these.
 
     Parameters
     ----------
@@ -162,6 +172,14 @@ class HierarchicalNetwork(nn.Module):
         """Shape of the parameters of p(x | z), before what was padded is cut off."""
         return (self.likelihood.n_parameters(self.x_shape[0]), *self.padded[1:])
 
+    def evidence_of(self, x: Tensor, n_means: int) -> Sequence[tuple[Tensor, ...]]:
+        """What inference needs of x, for each layer from layer 1 on: see `Evidence`.
+
+        Inference that draws the mean of q for the lowest ``n_means`` layers is a function of x up
+        to the layer above them.
+        """
+        raise NotImplementedError
+
     def terms(
         self,
         x: Tensor,
@@ -169,23 +187,34 @@ class HierarchicalNetwork(nn.Module):
         prior_layers: Collection[int] = frozenset(),
         below: str = "mean",
     ) -> Terms:
-        observed = self._observe(x, noise)
-        result = self._run(observed, Draws(noise, len(x), prior_layers, below))
-        return Terms(self.likelihood(observed, result.parameters), result.layers)
+        return self.terms_of(self.see(x, noise, [prior_layers], below), noise, prior_layers, below)
+
+    def see(
+        self, x: Tensor, noise: Noise, bounds: Sequence[Collection[int]], below: str
+    ) -> Evidence:
+        passes = [Draws(noise, len(x), prior_layers, below) for prior_layers in bounds]
+        return self._see(x, noise, max(draws.n_means(self.n_layers) for draws in passes))
+
+    def terms_of(
+        self, evidence: Evidence, noise: Noise, prior_layers: Collection[int], below: str
+    ) -> Terms:
+        result = self._run(evidence, Draws(noise, len(evidence), prior_layers, below))
+        return Terms(self.likelihood(evidence.observed, result.parameters), result.layers)
 
     def reconstruct(
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
         draws = Draws(noise, len(x), prior_layers, below, posterior_mean=below == "mean")
-        return self.likelihood.mean(self._run(self._observe(x, noise), draws).parameters)
+        evidence = self._see(x, noise, draws.n_means(self.n_layers))
+        return self.likelihood.mean(self._run(evidence, draws).parameters)
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
         draws = Draws(noise, len(x), posterior_mean=True)
-        return self._run(self._observe(x, noise), draws).latents
+        return self._run(self._see(x, noise, self.n_layers), draws).latents
 
     def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
         draws = _RecordingDraws(noise, len(x), posterior_mean=True)
-        self._run(self._observe(x, noise), draws)
+        self._run(self._see(x, noise, self.n_layers), draws)
         return draws.posteriors
 
     def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
@@ -195,14 +224,19 @@ class HierarchicalNetwork(nn.Module):
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         every_layer = range(1, self.n_layers + 1)
-        parameters = self._crop(self(None, Draws(noise, n, every_layer, "sample")).parameters)
-        return self.likelihood.sample(parameters, noise)
+        result = self._run(None, Draws(noise, n, every_layer, "sample"))
+        return self.likelihood.sample(result.parameters, noise)
 
     def _observe(self, x: Tensor, noise: Noise) -> Tensor:
         return self.likelihood.observe(x, noise).to(next(self.parameters()).dtype)
 
-    def _run(self, observed: Tensor, draws: Draws) -> Pass:
-        result: Pass = self(self._pad(self.likelihood.encode(observed)), draws)
+    def _see(self, x: Tensor, noise: Noise, n_means: int) -> Evidence:
+        observed = self._observe(x, noise)
+        x = self._pad(self.likelihood.encode(observed))
+        return Evidence(observed, self.evidence_of(x, n_means))
+
+    def _run(self, evidence: Evidence | None, draws: Draws) -> Pass:
+        result: Pass = self(evidence, draws)
         return Pass(result.latents, result.layers, self._crop(result.parameters))
 
     def _pad(self, x: Tensor) -> Tensor:
@@ -234,17 +268,35 @@ class InferencePath(nn.Module):
             self.stages.append(Stage(inputs, lower, upper, **plan.stage_options(index)))
             self.heads.append(gaussian_head(upper, plan.latents[index], plan.normalise))
 
-    def forward(self, x: Tensor, draws: Draws) -> tuple[list[Normal], list[Tensor], list[Tensor]]:
+    def evidence_of(self, x: Tensor, n_means: int) -> list[tuple[Tensor, ...]]:
+        """Features and q, its mean and standard deviation, of each layer that x alone decides."""
+        z: Tensor = x
+        seen: list[tuple[Tensor, ...]] = []
+        for stage, head in list(zip(self.stages, self.heads, strict=True))[: n_means + 1]:
+            features = stage(z, *(of_layer[0] for of_layer in seen[-1:]))
+            q = head(features)
+            z = q.mean
+            seen.append((features, z, q.stddev))
+        return seen
+
+    def forward(
+        self, evidence: Evidence, draws: Draws
+    ) -> tuple[list[Normal], list[Tensor], list[Tensor]]:
         """q of every layer, what was drawn from it, and the features that it was made of."""
-        z = x
         posteriors: list[Normal] = []
         latents: list[Tensor] = []
         features: list[Tensor] = []
-        for layer, (stage, head) in enumerate(zip(self.stages, self.heads, strict=True), start=1):
-            features.append(stage(z, *features[-1:]))
-            posteriors.append(head(features[-1]))
-            z = draws.infer(layer, posteriors[-1])
-            latents.append(z)
+        n_seen = draws.n_means(len(self.stages)) + 1
+        for index, (stage, head) in enumerate(zip(self.stages, self.heads, strict=True)):
+            if index < n_seen:
+                of_layer, mean, std = evidence[index]
+                q = Normal(mean, std, validate_args=False)
+            else:
+                of_layer = stage(latents[-1], features[-1])
+                q = head(of_layer)
+            features.append(of_layer)
+            posteriors.append(q)
+            latents.append(draws.infer(index + 1, q))
         return posteriors, latents, features
 
 

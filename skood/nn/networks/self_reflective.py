@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -19,6 +20,7 @@ from skood.nn.encoders import ImageEncoders, VectorEncoders, mlp
 from skood.nn.gaussian import gaussian
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import Draws, HierarchicalNetwork, Pass
 
 __all__ = ["SelfReflectiveLatents", "affine_bijection", "spline_bijection"]
@@ -137,14 +139,16 @@ class SelfReflectiveLatents(HierarchicalNetwork):
         """Parameters of p(x | z), from the latents of all layers side by side, layer 1 first."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor | None, draws: Draws) -> Pass:
-        evidence: list[Tensor] = [] if x is None else self.evidence(x)
+    def evidence_of(self, x: Tensor, n_means: int) -> list[tuple[Tensor, ...]]:
+        return [(of_layer,) for of_layer in self.evidence(x)]
+
+    def forward(self, evidence: Evidence | None, draws: Draws) -> Pass:
         above: Tensor | None = None
         latents: list[Tensor] = []
         layers: list[LayerTerms] = []
         for layer in range(self.n_layers, 0, -1):
             p = self._prior(layer, above, draws)
-            q = lambda i=layer - 1, a=above: self.posteriors[i](evidence[i], a)  # noqa: E731
+            q = partial(self._q, layer, cast(Evidence, evidence), above)
             epsilon, terms = draws.generate(layer, p, q)
             above = epsilon
             if layer < self.n_layers:
@@ -153,6 +157,10 @@ class SelfReflectiveLatents(HierarchicalNetwork):
             latents.insert(0, cast(Tensor, above))
             layers.insert(0, terms)
         return Pass(latents, tuple(layers), self.decode(torch.cat(latents, dim=1)))
+
+    def _q(self, layer: int, evidence: Evidence, above: Tensor | None) -> Normal:
+        q: Normal = self.posteriors[layer - 1](*evidence[layer - 1], above)
+        return q
 
     def _prior(self, layer: int, above: Tensor | None, draws: Draws) -> Normal:
         if above is None or not self.priors:

@@ -7,8 +7,9 @@ import torch
 from torch.distributions import Normal
 
 from skood.core.noise import Noise
-from skood.core.protocols import LatentNetwork
+from skood.core.protocols import LatentNetwork, SharedInference
 from skood.nn.likelihoods import DiscretizedLogisticMixture, Gaussian
+from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
     Draws,
     GenerativePath,
@@ -186,12 +187,17 @@ def random_rows(*shape):
     return torch.randn(6, *shape, dtype=torch.float64)
 
 
+def inferred(path, x, source):
+    evidence = Evidence(x, path.evidence_of(x, source.n_means(len(path.stages))))
+    return path(evidence, source)
+
+
 @NETWORKS
 @torch.no_grad()
 def test_inference_gives_q_a_draw_and_features_of_every_layer(network):
     shapes = plan(network)
     x, source = random_rows(*shapes.padded), Draws(Noise(0, shared=True), 6)
-    posteriors, latents, features = InferencePath(shapes).double()(x, source)
+    posteriors, latents, features = inferred(InferencePath(shapes).double(), x, source)
     assert [tuple(z.shape[1:]) for z in latents] == shapes.latents
     assert [tuple(f.shape[1:]) for f in features] == [upper for _, upper in shapes.stages]
     for layer, (q, z) in enumerate(zip(posteriors, latents, strict=True), start=1):
@@ -203,7 +209,8 @@ def test_inference_gives_q_a_draw_and_features_of_every_layer(network):
 def test_skips_carry_x_past_the_latents_up_to_every_layer(network):
     shapes = plan(network)
     source = Nothing(Noise(0), 6)
-    posteriors, _, _ = InferencePath(shapes).double()(random_rows(*shapes.padded), source)
+    path, x = InferencePath(shapes).double(), random_rows(*shapes.padded)
+    posteriors, _, _ = inferred(path, x, source)
     for q in posteriors:
         assert (q.mean.std(0) > 0).any()
 
@@ -213,7 +220,8 @@ def test_skips_carry_x_past_the_latents_up_to_every_layer(network):
 def test_every_draw_has_an_effect_on_the_posteriors_above_it(network):
     shapes = plan(network)
     path, x = InferencePath(shapes).double(), random_rows(*shapes.padded)
-    means = [path(x, Draws(Noise(0), 6, posterior_mean=p))[0] for p in (False, True)]
+    sources = [Draws(Noise(0), 6, posterior_mean=p) for p in (False, True)]
+    means = [inferred(path, x, source)[0] for source in sources]
     differences = [(a.mean - b.mean).abs().max() for a, b in zip(*means, strict=True)]
     assert differences[0] == 0 and differences[1] > 0 and differences[2] > 0
 
@@ -253,10 +261,13 @@ class Mirror(HierarchicalNetwork):
         super().__init__((1, 3, 3), (1, 4, 5), [(1, 4, 5)], gaussian)
         self.seen = []
 
-    def forward(self, x, draws):
+    def evidence_of(self, x, n_means):
         self.seen.append(x)
+        return [(x,)]
+
+    def forward(self, evidence, draws):
         p = draws.standard_normal((1, 4, 5), next(self.parameters()))
-        z, terms = draws.generate(1, p, lambda: Normal(x, 0.5))
+        z, terms = draws.generate(1, p, lambda: Normal(*evidence[0], 0.5))
         return Pass([z], (terms,), z)
 
 
@@ -268,8 +279,8 @@ def mirror():
     return Mirror().double()
 
 
-def test_a_hierarchical_network_is_a_latent_network(mirror):
-    assert isinstance(mirror, LatentNetwork)
+def test_a_hierarchical_network_is_a_latent_network_that_shares_its_inference(mirror):
+    assert isinstance(mirror, LatentNetwork) and isinstance(mirror, SharedInference)
     assert mirror.n_layers == 1 and mirror.max_log_px == mirror.likelihood.max_log_px
 
 
@@ -310,7 +321,7 @@ def test_samples_of_the_posterior_reconstruct_x_in_another_way_each_time(mirror)
 @torch.no_grad()
 def test_drawing_from_the_model_needs_no_x(mirror):
     drawn = mirror.sample(500, Noise(0))
-    assert mirror.seen == [None]
+    assert not mirror.seen
     assert drawn.shape == (500, 1, 3, 3)
     assert drawn.var().item() == pytest.approx(2, rel=0.1)  # that of the latent and of x given it
 
