@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import skood
+from skood.benchmark._cost import cost_command
 from skood.benchmark._gpu import gpu_command
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._gradient_speed import measure_gradient_speed
@@ -30,7 +31,12 @@ MODELS = {
     for name, model in vars(skood.models).items()
     if name in skood.models.__all__ and "max_epochs" in inspect.signature(model).parameters
 }
-COMMANDS = {"suite": suite_command, "validity": validity_command, "gpu": gpu_command}
+COMMANDS = {
+    "suite": suite_command,
+    "validity": validity_command,
+    "gpu": gpu_command,
+    "cost": cost_command,
+}
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
 
@@ -40,7 +46,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         prog="python -m skood.benchmark",
         description=__doc__,
         epilog="'suite --help': all detectors on all data sets; 'validity --help': p-values; "
-        "'gpu --help': times and scores on a GPU.",
+        "'gpu --help': times and scores on a GPU; 'cost --help': the CPU time of a million rows.",
     )
     parser.add_argument(
         "dataset",
