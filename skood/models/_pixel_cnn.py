@@ -28,10 +28,11 @@ __all__ = ["PixelCNN"]
 class PixelCNN(BaseGenerativeModel):
     """Autoregressive model of images: each pixel given those before it, by gated convolutions.
 
-    Its log-likelihood is exact and the best here for images, and it has a term for each pixel, so
-    that it shows *where* an image is unusual: see `log_likelihood_map`. It knows textures and edges
-    and little of whole objects; its likelihood is fooled by simple images, most of which are easy
-    to predict. A likelihood takes one pass, a sample about as many as an image has lines.
+    Its log-likelihood is exact and has a term for each pixel, so that it shows *where* an image is
+    unusual: see `log_likelihood_map`. It sees textures and edges that it has not learned, and
+    misses wrong objects with ordinary ones; its likelihood is fooled by simple images, most pixels
+    of which are easy to predict. A likelihood takes one pass, a sample about as many as an image
+    has lines.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class PixelCNN(BaseGenerativeModel):
     data_kind, trainer, max_epochs, device, random_state, verbose
         As in `HVAE`.
     batch_size : int, default=16
-        Each image is a lesson in as many predictions as it has pixels, so few will do.
+        Small, since each image gives as many predictions as it has pixels.
     learning_rate : float, default=5e-3
 
     See Also

@@ -1,4 +1,4 @@
-"""Where in an image a model is surprised."""
+"""Images, and the log-likelihood of each of their pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and where a model is surprised."""
+"""Images, and the log-likelihood of each of their pixels."""
 
 import numpy as np
 import pytest
