@@ -13,8 +13,9 @@ from skood import (
     Trainer,
     Typicality,
 )
+from skood.core.protocols import missing_members
 from skood.nn.likelihoods import DiscretizedLogistic, DiscretizedLogisticMixture, Gaussian
-from skood.testing import easy_images, image_layouts, small
+from skood.testing import all_model_detectors, easy_images, image_layouts, small
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(5, [1, 20, 0.1, 3], (80, 4))
@@ -142,12 +143,7 @@ def test_images_of_any_size_can_be_fitted(shape):
 
 @pytest.mark.parametrize(
     "detector",
-    [
-        Likelihood(),
-        Typicality(),
-        GradientNorm(),
-        DoSE(),
-    ],
+    [Likelihood(), Typicality(), GradientNorm(), DoSE()],
     ids=lambda detector: type(detector).__name__,
 )
 def test_every_detector_without_layers_finds_noise(detector):
@@ -155,6 +151,24 @@ def test_every_detector_without_layers_finds_noise(detector):
     noise = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
     assert (detector.predict(noise) == -1).mean() > 0.9
     assert (detector.predict(easy_images(100, random_state=1)) == 1).mean() > 0.8
+
+
+TAKERS = [d for d in all_model_detectors() if not missing_members(d._model_protocol, PixelCNN)]
+
+
+@pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
+@pytest.mark.parametrize("detector", TAKERS)
+def test_every_detector_that_asks_for_what_it_has_scores_with_it(detector):
+    fitted = small(detector, small(PixelCNN), random_state=0).fit(GREY)
+    scores = fitted.score_samples(GREY)
+    assert np.isfinite(scores).all() and len(np.unique(scores)) > 30
+
+
+def test_detectors_of_the_field_are_among_those():
+    names = {detector.__name__ for detector in TAKERS}
+    wanted = {"Likelihood", "Typicality", "GradientNorm", "DoSE", "InputComplexity"}
+    assert wanted | {"BackgroundLikelihoodRatio", "WAIC"} <= names
+    assert not names & {"HierarchicalLLR", "LikelihoodRegret", "LatentGoodnessOfFit"}
 
 
 def test_it_can_be_combined_with_others():
