@@ -2,8 +2,8 @@
 Which score sees what?
 ======================
 
-No single score sees everything, and each is blind to something that another one finds easy. Here are
-ten detectors over two models and nine ways for an image to be wrong, as a picture.
+No single score sees everything, and each is blind to something that another one finds easy. Here
+are ten detectors over two models and nine ways for an image to be wrong, as a picture.
 
 Runs in about a minute on two CPU cores.
 """
