@@ -1,8 +1,14 @@
 """Unsupervised out-of-distribution detection with deep generative models."""
 
-from skood.core.exceptions import CollapseWarning, InterruptedFitWarning, TrainingError
+from skood.core.exceptions import (
+    CollapseWarning,
+    ExportError,
+    InterruptedFitWarning,
+    TrainingError,
+)
 from skood.detectors import *
 from skood.detectors import __all__ as _detectors
+from skood.exporting import export
 from skood.models import *
 from skood.models import __all__ as _models
 from skood.objectives import *
@@ -15,7 +21,9 @@ __all__ = [
     *_models,
     *_objectives,
     "CollapseWarning",
+    "ExportError",
     "InterruptedFitWarning",
     "Trainer",
     "TrainingError",
+    "export",
 ]

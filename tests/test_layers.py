@@ -14,7 +14,7 @@ LAYERS = (
     {"gradients"},
     {"models"},
     {"detectors"},
-    {"benchmark", "plotting", "testing"},
+    {"benchmark", "exporting", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 TOP = len(LAYERS) - 1

@@ -1,10 +1,14 @@
 """Errors and warnings of skood."""
 
-__all__ = ["CollapseWarning", "InterruptedFitWarning", "TrainingError"]
+__all__ = ["CollapseWarning", "ExportError", "InterruptedFitWarning", "TrainingError"]
 
 
 class TrainingError(RuntimeError):
     """Training produced a loss, weights or bounds that are not finite; the message says where."""
+
+
+class ExportError(RuntimeError):
+    """A detector cannot be exported, or its exported score is not its score."""
 
 
 class CollapseWarning(UserWarning):

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skood.core.noise import Noise
+from skood.core.row_spec import RowSpec
 from skood.core.terms import Terms
 
 __all__ = [
     "DensityModel",
     "DensityNetwork",
+    "ExportableDensityModel",
+    "ExportableDetector",
+    "ExportableScoreModel",
     "Initialisable",
     "InvertibleNetwork",
     "LatentModel",
@@ -270,6 +274,46 @@ class NetworkModel(Protocol):
 
     def first_rows(self, X: Any, n: int) -> Tensor:
         """The first rows of X as the network takes them, on the CPU."""
+        ...
+
+
+@runtime_checkable
+class ExportableDensityModel(Protocol):
+    """What a detector uses of a fitted model to offer its score as one torch module."""
+
+    rows_: RowSpec
+
+    def bounds_module(
+        self,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> nn.Module:
+        """`skood.HVAE.bounds` of a batch as the network takes it: two tensors, float64."""
+        ...
+
+
+@runtime_checkable
+class ExportableScoreModel(Protocol):
+    """The same for `ScoreModel`."""
+
+    rows_: RowSpec
+
+    def score_norms_module(self, noise_levels: Sequence[float]) -> nn.Module:
+        """`ScoreModel.score_norms` of a batch as the network takes it, (n, n_levels), float64."""
+        ...
+
+
+@runtime_checkable
+class ExportableDetector(Protocol):
+    """A detector of which `skood.export` can write the score."""
+
+    def scoring_module(self) -> nn.Module:
+        """From rows as `fit` got them to `ood_score`, (n,), float64; ``rows`` is their `RowSpec`.
+
+        Raises ExportError where the model lacks what it takes.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from joblib import Memory
 from joblib import hash as hash_of
@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
+from skood.core.exceptions import ExportError
 from skood.core.parameters import draw_seed
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
@@ -25,6 +26,8 @@ from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
 
 __all__ = ["ModelDetector"]
+
+_Exportable = TypeVar("_Exportable")
 
 # What a trained network does not depend on.
 _NOT_TRAINING = {
@@ -185,6 +188,21 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         if isinstance(model, BaseDensity):
             return rows
         return rows.as_known_to(model)
+
+    def _exportable_model(self, protocol: type[_Exportable]) -> _Exportable:
+        """The fitted model, if it offers what an exported score is made of."""
+        check_is_fitted(self)
+        self._check_scoring_parameters()
+        missing = missing_members(protocol, self.model_)
+        if missing:
+            name = type(self.model_).__name__
+            raise ExportError(
+                f"{type(self).__name__} over {name} cannot be exported, since {name} has no "
+                f"{', '.join(missing)}. Use a generative model of skood, or serve the detector "
+                "itself, as examples/serve does."
+            )
+        model: _Exportable = self.model_
+        return model
 
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.

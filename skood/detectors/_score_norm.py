@@ -10,10 +10,12 @@ import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.covariance import OAS, ShrunkCovariance
+from torch import nn
 
-from skood.core.protocols import ScoreModel
+from skood.core.protocols import ExportableScoreModel, ScoreModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import Mahalanobis, ScoringModule
 from skood.models import Gaussian
 
 __all__ = ["ScoreNorm"]
@@ -131,3 +133,10 @@ class ScoreNorm(ModelDetector):
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         distances: NDArray[np.float64] = self.norms_.mahalanobis(self._log_norms(rows))
         return distances
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableScoreModel)
+        norms = model.score_norms_module(tuple(self.noise_levels))
+        distance = Mahalanobis(self.norms_.location_, self.norms_.precision_)
+        return ScoringModule(model.rows_, norms, distance)

@@ -137,17 +137,17 @@ class HierarchicalNetwork(nn.Module):
         below: str = "mean",
     ) -> Terms:
         observed = self._observe(x, noise)
-        result = self._run(observed, Draws(noise, len(x), prior_layers, below))
+        result = self._run(observed, Draws(noise, x.shape[0], prior_layers, below))
         return Terms(self.likelihood(observed, result.parameters), result.layers)
 
     def reconstruct(
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
-        draws = Draws(noise, len(x), prior_layers, below, posterior_mean=below == "mean")
+        draws = Draws(noise, x.shape[0], prior_layers, below, posterior_mean=below == "mean")
         return self.likelihood.mean(self._run(self._observe(x, noise), draws).parameters)
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
-        draws = Draws(noise, len(x), posterior_mean=True)
+        draws = Draws(noise, x.shape[0], posterior_mean=True)
         return self._run(self._observe(x, noise), draws).latents
 
     def sample(self, n: int, noise: Noise) -> Tensor:
