@@ -132,7 +132,7 @@ class RowSpec:
 
     @property
     def graph_type(self) -> torch.dtype:
-        """Type in which an exported graph takes rows: without loss, and no wider than it must be."""
+        """Type in which an exported graph takes rows: the narrowest that loses nothing."""
         if self.kind == "bytes" or self.origin == "uint8":
             return torch.uint8
         return torch.float32 if self.kind == "unit" else torch.float64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from joblib import Memory
 from joblib import hash as hash_of
@@ -26,8 +26,6 @@ from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
 
 __all__ = ["ModelDetector"]
-
-_Exportable = TypeVar("_Exportable")
 
 # What a trained network does not depend on.
 _NOT_TRAINING = {
@@ -189,7 +187,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             return rows
         return rows.as_known_to(model)
 
-    def _exportable_model(self, protocol: type[_Exportable]) -> _Exportable:
+    def _exportable_model(self, protocol: type) -> Any:
         """The fitted model, if it offers what an exported score is made of."""
         check_is_fitted(self)
         self._check_scoring_parameters()
@@ -201,8 +199,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
                 f"{', '.join(missing)}. Use a generative model of skood, or serve the detector "
                 "itself, as examples/serve does."
             )
-        model: _Exportable = self.model_
-        return model
+        return self.model_
 
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.

@@ -27,7 +27,9 @@ _N_SAMPLES = 16
 _TOLERANCE, _RELATIVE_TOLERANCE = 1e-3, 1e-5
 
 
-def export(detector: Any, path: str | os.PathLike[str], X: ArrayLike | Tensor | None = None) -> None:
+def export(
+    detector: Any, path: str | os.PathLike[str], X: ArrayLike | Tensor | None = None
+) -> None:
     """Write the score of a fitted detector, with its threshold, to an ONNX file.
 
     The file needs neither skood nor torch to run. Its input ``X`` is any number of rows as `fit`
@@ -122,9 +124,7 @@ def _numpy_type(of_torch: torch.dtype) -> np.dtype[Any]:
     return dtype
 
 
-def _traced(
-    detector: Any, verdict: nn.Module, rows: NDArray[Any]
-) -> torch.export.ExportedProgram:
+def _traced(detector: Any, verdict: nn.Module, rows: NDArray[Any]) -> torch.export.ExportedProgram:
     # So many rows that no other axis is likely to be as long: equal ones might be taken for one.
     example = torch.from_numpy(np.resize(rows, (13, *rows.shape[1:])))
     batch = torch.export.Dim("batch", min=1)

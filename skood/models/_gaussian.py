@@ -124,7 +124,6 @@ class Gaussian(FlowMixin, BaseDensity):
 
         return self.map_network(norms, X).T
 
-
     def score_norms_module(self, noise_levels: Sequence[float]) -> nn.Module:
         """`score_norms` as a torch module, from a batch as the network takes it."""
         check_is_fitted(self)
