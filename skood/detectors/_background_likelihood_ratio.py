@@ -111,6 +111,9 @@ class BackgroundLikelihoodRatio(Likelihood):
     _model_parameters = ("model", "background")
     _not_scoring = Likelihood._not_scoring | {"background"}
 
+    # Not that of `Likelihood`, so `skood.export` refuses it by name.
+    scoring_module = None  # type: ignore[assignment]
+
     def __init__(
         self,
         model: Any = None,
