@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.data_kinds import DATA_KINDS, decided_kind, described
 from skood.core.rows import Rows, channel_axis
 from skood.core.units import (
@@ -269,7 +270,8 @@ class RowSpec:
         if self.is_image and _is_rescaled(factors, loc[used], self.loc[used]):
             raise ValueError(f"{scales}: the same images in other units. {remedy}")
         warnings.warn(
-            f"{scales}. If the units differ, all scores are wrong. {remedy}", stacklevel=2
+            f"{scales}. If the units differ, all scores are wrong. {remedy}",
+            stacklevel=stacklevel_of_user(),
         )
 
 
@@ -300,7 +302,7 @@ def _warn_of_invisible(
             "standard deviations of their channel, so the model will hardly see them beside the "
             f"others (all values: {low.min():.4g} to {high.max():.4g}). Remove images with wrong "
             "values, or give parts with other units as channels, or standardise each pixel.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
 
 
@@ -324,5 +326,5 @@ def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
             f"half of them between {low[i]:.4g} and {high[i]:.4g}, look all alike. If it stands "
             "for a missing value, replace it; else take the logarithm of the column, or its ranks "
             "with a QuantileTransformer. Linear scaling, also by RobustScaler, changes nothing.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )

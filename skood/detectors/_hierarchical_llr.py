@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.progress import shows_progress
 from skood.core.protocols import DensityModel, ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
@@ -170,7 +171,7 @@ class HierarchicalLLR(ModelDetector):
             warnings.warn(
                 "HierarchicalLLR is made for images: on tables it detects worse than the distance "
                 "to the nearest neighbours. Use CombinedDetector() there.",
-                stacklevel=5,
+                stacklevel=stacklevel_of_user(),
             )
         return super()._learn(rows, seed, shared)
 

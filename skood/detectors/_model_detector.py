@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.exceptions import ExportError
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
@@ -283,7 +284,7 @@ def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:
         warnings.warn(
             f"The cached {type(model).__name__} cannot be read ({type(error).__name__}: {error}); "
             "it is trained again.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
         stored.clear()
         found = train.call_and_shelve(key, model, given).get()
