@@ -51,8 +51,10 @@ def _check_onnx_installed() -> None:
 
 def _write_onnx(program: ExportedProgram, path: Path) -> None:
     with _without_remarks():
+        # In torch's own steps: onnxscript would make log(sigmoid(x)) of its log_sigmoid, which is
+        # minus infinity below -18.
         onnx_program = torch.onnx.export(
-            program,
+            program.run_decompositions(),
             input_names=[INPUT],
             output_names=OUTPUTS,
             dynamic_shapes=({0: "batch"},),  # the name of the axis

@@ -56,16 +56,19 @@ def assert_says_the_same(outputs, detector, X):
 
 
 @pytest.mark.parametrize(
-    "detector",
-    [HierarchicalLLR(small(HVAE, latent_dims=(2, 2)), random_state=0), ScoreNorm(random_state=0)],
-    ids=lambda detector: type(detector).__name__,
+    "detector, layout",
+    [
+        (HierarchicalLLR(small(HVAE, latent_dims=(2, 2)), random_state=0), "grey bytes"),
+        (ScoreNorm(random_state=0), "colour in [0, 1], channels first"),
+    ],
+    ids=["HierarchicalLLR", "ScoreNorm"],
 )
-def test_onnxruntime_scores_colour_images_as_the_detector_does(detector, tmp_path):
-    name = "colour bytes, channels last"
-    detector.fit(image_layouts(120)[name])
+def test_onnxruntime_scores_images_as_the_detector_does(detector, layout, tmp_path):
+    detector.fit(image_layouts(120)[layout])
     export(detector, tmp_path / "detector.onnx")
-    new = image_layouts(33, random_state=1)[name]
-    for X in (new, new[:1], 255 - new):
+    new = image_layouts(33, random_state=1)[layout]
+    for X in (new, new[:1], new.max() - new):
+        X = X.astype(np.uint8 if layout == "grey bytes" else np.float32)
         assert_says_the_same(run_onnx(tmp_path / "detector.onnx", X), detector, X)
 
 
