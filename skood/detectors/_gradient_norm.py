@@ -270,7 +270,7 @@ class GradientNorm(ModelDetector):
 
         Returns
         -------
-        ndarray of shape (n, len(layer_names_)), float64
+        ndarray of shape (n, n_used_layers), float64
             Distance from the mean in standard deviations; positive where the gradient is larger
             than usual.
         """
