@@ -94,8 +94,8 @@ def test_shards_of_a_killed_worker_are_finished_by_the_next(detector, X, shards,
 
 
 def test_the_script_scores_the_files_that_it_is_given(detector, shards, scores, monkeypatch):
-    path = scores.parent / "detector.joblib"
-    joblib.dump(detector, path)
+    path = scores.parent / "detector.safetensors"
+    detector.save(path)
     words = ["score_shards.py", str(path), str(scores), *map(str, shards[2:4])]
     monkeypatch.setattr(sys, "argv", words)
     runpy.run_path(str(RECIPES / words[0]), run_name="__main__")
