@@ -1,4 +1,4 @@
-"""Recipes of the page "Scaling out" give the scores of one call, also when workers are killed."""
+"""The recipes of "Scaling out" give the scores of one call, also when workers are killed."""
 
 import itertools
 import multiprocessing
@@ -94,8 +94,8 @@ def test_shards_of_a_killed_worker_are_finished_by_the_next(detector, X, shards,
 
 
 def test_the_script_scores_the_files_that_it_is_given(detector, shards, scores, monkeypatch):
-    path = scores.parent / "detector.joblib"
-    joblib.dump(detector, path)
+    path = scores.parent / "detector.safetensors"
+    detector.save(path)
     words = ["score_shards.py", str(path), str(scores), *map(str, shards[2:4])]
     monkeypatch.setattr(sys, "argv", words)
     runpy.run_path(str(RECIPES / words[0]), run_name="__main__")

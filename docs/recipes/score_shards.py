@@ -1,6 +1,7 @@
 """Score files of rows on one core; files whose scores are there already are skipped.
 
-ls rows/*.npy | OMP_NUM_THREADS=1 xargs -P 16 -n 100 python score_shards.py detector.joblib scores
+export OMP_NUM_THREADS=1
+ls rows/*.npy | xargs -P 16 -n 100 python score_shards.py detector.safetensors scores/
 """
 
 import os
@@ -8,8 +9,9 @@ import sys
 import uuid
 from pathlib import Path
 
-import joblib
 import numpy as np
+
+import skood
 
 
 def score_shards(detector, folder, paths):
@@ -31,4 +33,4 @@ def save(target, scores):
 
 
 if __name__ == "__main__":
-    score_shards(joblib.load(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    score_shards(skood.load(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -1,12 +1,13 @@
 """Score Parquet files with the columns id and image on a Ray cluster, in so many processes.
 
-python score_with_ray.py detector.joblib rows/ scores/ 64
+python score_with_ray.py detector.safetensors rows/ scores/ 64
 """
 
 import sys
 
-import joblib
 import ray
+
+import skood
 
 
 class Scorer:
@@ -30,4 +31,4 @@ def score(detector, rows, scores, n_processes):
 
 
 if __name__ == "__main__":
-    score(joblib.load(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    score(skood.load(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
