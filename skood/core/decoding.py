@@ -7,19 +7,19 @@ take for valid, and fitted attributes, each of which the class may check in ``_r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skood.core import wrapped
-from skood.core.encoding import LARGEST_INTEGER, is_attribute, is_fitted_with
+from skood.core.encoding import is_attribute, is_fitted_with
 from skood.core.exceptions import LoadError
+from skood.core.values import ValueDecoder
 
 __all__ = ["decode"]
 
@@ -47,16 +47,19 @@ def decode(
     Exception
         Of any type, if the document is not one that `skood.core.encoding` wrote.
     """
-    decoder = _Decoder(tensors, classes, device)
+    if "objects" not in document:
+        raise LoadError("it holds no estimator; a checkpoint is for Trainer(checkpoint=...)")
+    decoder = _EstimatorDecoder(tensors, classes, device)
     for content in document["objects"]:
         decoder.objects.append(decoder.object(content))
-    if decoder.tensors:
-        raise LoadError(f"it has no use for its tensors {list(decoder.tensors)[:3]}")
+    decoder.check_nothing_is_left()
     return decoder.objects[-1]
 
 
-class _Decoder:
+class _EstimatorDecoder(ValueDecoder):
     """What was decoded so far, and the tensors that are left."""
+
+    kinds = ValueDecoder.kinds | {"object": "_object"}
 
     def __init__(
         self,
@@ -64,8 +67,9 @@ class _Decoder:
         classes: Mapping[str, type],
         device: str | torch.device | None,
     ):
+        super().__init__(tensors)
         self.objects: list[Any] = []
-        self.tensors, self.classes, self.device = dict(tensors), classes, device
+        self.classes, self.device = classes, device
 
     def object(self, content: dict[str, Any]) -> Any:
         """An estimator or a dataclass."""
@@ -112,74 +116,7 @@ class _Decoder:
             vars(estimator).update(attributes)
         return estimator
 
-    def value(self, content: Any) -> Any:
-        """What ``content`` stands for."""
-        if isinstance(content, int) and not -LARGEST_INTEGER <= content < LARGEST_INTEGER:
-            raise LoadError("it has an integer of more than 64 bits")
-        if isinstance(content, list):
-            return [self.value(part) for part in content]
-        if not isinstance(content, dict):
-            return content
-        ((kind, content),) = content.items()
-        return _DECODERS[kind](self, content)
-
     def _object(self, place: int) -> Any:
         if type(place) is not int or not 0 <= place < len(self.objects):
             raise LoadError(f"object {place!r} is not among those before it")
         return self.objects[place]
-
-    def _float(self, text: str) -> float:
-        if text not in ("inf", "-inf", "nan"):
-            raise LoadError(f"{text!r} is no number that JSON lacks")
-        return float(text)
-
-    def _tuple(self, parts: list[Any]) -> tuple[Any, ...]:
-        return tuple(self.value(part) for part in parts)
-
-    def _dict(self, items: list[Any]) -> dict[Any, Any]:
-        return {self.value(key): self.value(value) for key, value in items}
-
-    def _strings(self, texts: list[str]) -> NDArray[Any]:
-        if not all(isinstance(text, str) for text in texts):
-            raise LoadError("one of its strings is none")
-        return np.array(texts, dtype=object)
-
-    def _tensor(self, name: str) -> Tensor:
-        # Once only, or a short file could fill the memory. In memory of its own, which torch lays
-        # out as it does everywhere.
-        tensor = self.tensors.pop(name)
-        if tensor.dtype is torch.bool and (tensor.view(torch.uint8) > 1).any():
-            raise LoadError(f"{name} has truth values that are none")  # NumPy writes past the end
-        return tensor.clone()
-
-    def _array(self, name: str) -> NDArray[Any]:
-        array: NDArray[Any] = self._tensor(name).numpy()
-        return array
-
-    def _transposed(self, name: str) -> NDArray[Any]:
-        return self._array(name).T
-
-    def _device(self, name: str) -> torch.device:
-        return torch.device(name)
-
-    def _random_state(self, state: list[Any]) -> np.random.RandomState:
-        key, place, has_gauss, gauss = (self.value(part) for part in state)
-        if key.shape != (624,) or not 0 <= place <= 624:  # NumPy reads past the end otherwise
-            raise LoadError("it has an impossible RandomState")
-        random_state = np.random.RandomState()
-        random_state.set_state(("MT19937", key, place, has_gauss, gauss))
-        return random_state
-
-
-_DECODERS: dict[str, Callable[[_Decoder, Any], Any]] = {
-    "object": _Decoder._object,
-    "float": _Decoder._float,
-    "tuple": _Decoder._tuple,
-    "dict": _Decoder._dict,
-    "strings": _Decoder._strings,
-    "tensor": _Decoder._tensor,
-    "array": _Decoder._array,
-    "transposed": _Decoder._transposed,
-    "device": _Decoder._device,
-    "random_state": _Decoder._random_state,
-}

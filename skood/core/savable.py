@@ -21,8 +21,8 @@ class Savable:
     estimator, or a list, tuple or dict. A class with others gives `_to_save` and `_restore`.
     """
 
-    # Parameters that say nothing on another machine, or are code.
-    _not_saved: ClassVar[frozenset[str]] = frozenset()
+    # Parameters that say nothing on another machine, and what is code, as scikit-learn's callbacks.
+    _not_saved: ClassVar[frozenset[str]] = frozenset({"_skl_callbacks"})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a file that `skood.load` reads, without pickle.

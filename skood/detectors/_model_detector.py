@@ -57,7 +57,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     _model_parameters: ClassVar[tuple[str, ...]] = ("model",)
     _model_protocol: ClassVar[type] = DensityModel
     _not_scoring = CalibratedDetector._not_scoring | {"model", "memory", "verbose"}
-    _not_saved = frozenset({"memory"})
+    _not_saved = CalibratedDetector._not_saved | {"memory"}
     model: Any
     memory: str | Memory | None
 

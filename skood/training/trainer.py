@@ -82,7 +82,7 @@ class Trainer(BaseEstimator):
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
-    # Code; see `skood.core.savable.Savable`.
+    # Code, and a place on this machine; see `skood.core.savable.Savable`.
     _not_saved: ClassVar[frozenset[str]] = frozenset({"callbacks", "checkpoint"})
 
     def __init__(

@@ -203,13 +203,21 @@ def test_what_belongs_to_this_machine_or_is_code_is_left_out_with_a_warning(fit,
     trainer = Trainer(callbacks=[object()], patience=3)
     detector = fit(Likelihood(small(MAF)))
     detector.set_params(memory="cache", model__trainer=trainer)
+    vars(detector)["_skl_callbacks"] = [object()]  # as set_callbacks of scikit-learn 1.9 does
     with pytest.warns(UserWarning, match="is not saved") as caught:
         detector.save(tmp_path / "file")
     said = [str(warning.message).split()[0] for warning in caught]
-    assert said == ["Likelihood.memory", "Likelihood.model.trainer.callbacks"]
+    own = ["Likelihood._skl_callbacks", "Likelihood.memory"]
+    assert sorted(said) == [*own, "Likelihood.model.trainer.callbacks"]
     loaded = skood.load(tmp_path / "file")
     assert loaded.memory is None
     assert loaded.model.trainer.callbacks == () and loaded.model.trainer.patience == 3
+
+
+def test_a_checkpoint_is_no_estimator(fit, tmp_path):
+    fit(small(MAF).set_params(trainer=Trainer(checkpoint=tmp_path / "file")))
+    with pytest.raises(LoadError, match="it holds no estimator; a checkpoint is for Trainer"):
+        skood.load(tmp_path / "file")
 
 
 def test_an_estimator_that_is_not_fitted_is_refused(tmp_path):
