@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
 from skood import MAF, Trainer
 from skood.testing import small
+from skood.training.state_file import read_state
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -69,11 +69,7 @@ def wait(child, seconds):
 
 
 def kept_epoch(checkpoint):
-    if not checkpoint.exists():
-        return 0
-    with safe_open(checkpoint, "pt") as file:
-        document = json.loads(file.metadata()["skood_training_state"])
-    return dict(document["state"]["dict"])["epoch"]
+    return read_state(checkpoint)[1].epoch if checkpoint.exists() else 0
 
 
 def main(folder, n_kills, seed):
