@@ -1,4 +1,4 @@
-"""The recipes of the page "Scaling out" give the scores of one call, also when workers are killed."""
+"""The recipes of "Scaling out" give the scores of one call, also when workers are killed."""
 
 import itertools
 import multiprocessing

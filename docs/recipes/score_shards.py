@@ -1,6 +1,7 @@
 """Score files of rows on one core; files whose scores are there already are skipped.
 
-ls rows/*.npy | OMP_NUM_THREADS=1 xargs -P 16 -n 100 python score_shards.py detector.safetensors scores
+export OMP_NUM_THREADS=1
+ls rows/*.npy | xargs -P 16 -n 100 python score_shards.py detector.safetensors scores/
 """
 
 import os

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skood import detectors
 from skood.benchmark._run import machine
@@ -40,7 +40,6 @@ class _Kind(NamedTuple):
 KINDS = {
     "table, 20 columns": _Kind((20,), 10_000, as_table=True),
     "grey, 28 x 28": _Kind((28, 28), 1_000),
-    "colour, 32 x 32": _Kind((32, 32, 3), 1_000),
 }
 
 
