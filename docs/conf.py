@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -86,7 +88,24 @@ def skip_what_others_document(
     return True if module.startswith(("sklearn", "torch")) else None
 
 
+def add_cited_references(
+    app: object, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Functions cite the list of their module's docstring, which has no page of its own."""
+    text = "\n".join(lines)
+    cited = set(re.findall(r"\[(\d+)\]_", text)) - set(re.findall(r"\.\. \[(\d+)\]", text))
+    module = sys.modules.get(getattr(thing, "__module__", None) or "")
+    listed = re.split(r"\n(?=\.\. \[)", inspect.getdoc(module) or "")[1:]
+    found = [entry.split("\n\n")[0] for entry in listed if entry[4:].split("]")[0] in cited]
+    if found:
+        before = text.partition("\nExamples\n---")
+        references = "\n\n".join(["", "References\n----------", *found, ""])
+        lines[:] = (before[0] + references + before[1] + before[2]).split("\n")
+
+
 def setup(app: object) -> None:
     """Called by Sphinx."""
     write_reference()
+    # Before numpydoc, which gives each citation a name of its own.
+    app.connect("autodoc-process-docstring", add_cited_references, priority=400)  # type: ignore[attr-defined]
     app.connect("autodoc-skip-member", skip_what_others_document)  # type: ignore[attr-defined]

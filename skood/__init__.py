@@ -2,6 +2,7 @@
 
 from skood.core.exceptions import (
     CollapseWarning,
+    ExportError,
     InterruptedFitWarning,
     LoadError,
     TrainingError,
@@ -9,6 +10,7 @@ from skood.core.exceptions import (
 from skood.core.version import __version__ as __version__
 from skood.detectors import *
 from skood.detectors import __all__ as _detectors
+from skood.exporting import export
 from skood.models import *
 from skood.models import __all__ as _models
 from skood.monitoring import DriftMonitor
@@ -23,9 +25,11 @@ __all__ = [
     *_objectives,
     "CollapseWarning",
     "DriftMonitor",
+    "ExportError",
     "InterruptedFitWarning",
     "LoadError",
     "Trainer",
     "TrainingError",
+    "export",
     "load",
 ]

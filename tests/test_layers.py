@@ -15,7 +15,7 @@ LAYERS = (
     {"models"},
     {"detectors"},
     {"persistence"},
-    {"benchmark", "monitoring", "plotting", "testing"},
+    {"benchmark", "exporting", "monitoring", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 TOP = len(LAYERS) - 1

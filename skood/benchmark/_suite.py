@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from skood import VAE, detectors, metrics
+from skood import VAE, PixelCNN, detectors, metrics
 from skood.benchmark._floor import floors
 from skood.benchmark._suite_data import InSet, Source
 from skood.benchmark._suite_models import SuiteModels
@@ -22,20 +22,18 @@ __all__ = ["GROUP_SIZE", "detectors_of", "measure", "run_in_set", "run_suite"]
 
 GROUP_SIZE = 5
 _LOG = logging.getLogger("skood.benchmark")
-# Besides the default, what the papers of other models than ours have: one layer of latents, and
-# pixels that are not binarised.
-_OF_256_LEVELS: dict[str, dict[str, Any]] = {
-    "": {},
-    " VAE, 256 levels": {"model": VAE(likelihood="discretized_logistic_mixture")},
-}
+# What the papers have besides: one layer of latents, pixels that are not binarised, and an
+# autoregressive model.
+_VAE = {" VAE, 256 levels": {"model": VAE(likelihood="levels")}}
+_PIXEL_CNN = {" PixelCNN": {"model": PixelCNN()}}
 # Classes that are run with other parameters than their defaults, each by what its label says.
 _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
-        "LikelihoodRegret": _OF_256_LEVELS,
-        "WAIC": _OF_256_LEVELS,
-        "BackgroundLikelihoodRatio": _OF_256_LEVELS,
+        "WAIC": {"": {}, **_VAE},
+        "BackgroundLikelihoodRatio": {"": {}, **_PIXEL_CNN},
+        "InputComplexity": {"": {}, **_PIXEL_CNN},
     }
 )
 

@@ -26,6 +26,7 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from skood.core import wrapped
+from skood.core.callers import stacklevel_of_user
 from skood.core.version import __version__
 
 __all__ = ["LARGEST_INTEGER", "attributes_of", "encode", "is_attribute", "is_fitted_with"]
@@ -168,7 +169,7 @@ class _Encoder:
                 warnings.warn(
                     f"{where}.{name} is not saved, and the loaded estimator has the default: set "
                     "it there if it is needed.",
-                    stacklevel=2,
+                    stacklevel=stacklevel_of_user(),
                 )
         attributes = attributes_of(value)
         if hasattr(value, "_to_save") and is_fitted_with(attributes):

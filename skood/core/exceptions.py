@@ -1,6 +1,12 @@
 """Errors and warnings of skood."""
 
-__all__ = ["CollapseWarning", "InterruptedFitWarning", "LoadError", "TrainingError"]
+__all__ = [
+    "CollapseWarning",
+    "ExportError",
+    "InterruptedFitWarning",
+    "LoadError",
+    "TrainingError",
+]
 
 
 class LoadError(ValueError):
@@ -9,6 +15,10 @@ class LoadError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training produced a loss, weights or bounds that are not finite; the message says where."""
+
+
+class ExportError(RuntimeError):
+    """A detector cannot be exported, or its exported score is not its score."""
 
 
 class CollapseWarning(UserWarning):

@@ -90,6 +90,12 @@ class Noise:
         noise._rows_each = n_rows
         return noise
 
+    def with_rows(self, n_rows: int) -> Noise:
+        """The samples of `side_by_side` for another number of rows, with what was drawn already."""
+        noise = copy.copy(self)
+        noise._rows_each = n_rows
+        return noise
+
     def state(self) -> Tensor:
         """Where the stream stands, for `set_state`: only of noise per row."""
         return self._generator.get_state()

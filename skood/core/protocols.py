@@ -18,6 +18,9 @@ from skood.core.terms import Terms
 __all__ = [
     "DensityModel",
     "DensityNetwork",
+    "ExportableDensityModel",
+    "ExportableDetector",
+    "ExportableScoreModel",
     "FlowModel",
     "GroupScorer",
     "Initialisable",
@@ -388,6 +391,23 @@ class FlowModel(NetworkModel, Protocol):
 
 
 @runtime_checkable
+class ExportableDensityModel(Protocol):
+    """What a detector uses of a fitted model to offer its score as one torch module."""
+
+    rows_: RowSpec
+
+    def bounds_module(
+        self,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> nn.Module:
+        """`skood.HVAE.bounds` of a batch as the network takes it: two tensors, float64."""
+        ...
+
+
+@runtime_checkable
 class GroupScorer(Protocol):
     """What a monitor of a stream uses of a fitted detector; rows are groups of one."""
 
@@ -397,6 +417,29 @@ class GroupScorer(Protocol):
 
     def calibration_group_scores(self, group_size: int) -> NDArray[np.float64]:
         """Minus the score of groups of normal rows that the detector has not learned from."""
+        ...
+
+
+@runtime_checkable
+class ExportableScoreModel(Protocol):
+    """The same for `ScoreModel`."""
+
+    rows_: RowSpec
+
+    def score_norms_module(self, noise_levels: Sequence[float]) -> nn.Module:
+        """`ScoreModel.score_norms` of a batch as the network takes it, (n, n_levels), float64."""
+        ...
+
+
+@runtime_checkable
+class ExportableDetector(Protocol):
+    """A detector of which `skood.export` can write the score."""
+
+    def scoring_module(self) -> nn.Module:
+        """From rows as `fit` got them to `ood_score`, (n,), float64; ``rows`` is their `RowSpec`.
+
+        Raises ExportError where the model lacks what it takes.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.parameters import check_count
 
 __all__ = ["load_image_folder"]
@@ -172,5 +173,5 @@ def _report(unread: list[str], *, n_read: int) -> None:
     warnings.warn(
         f"{len(unread)} of {n_files} pictures cannot be read and were skipped:\n{named}",
         UserWarning,
-        stacklevel=3,
+        stacklevel=stacklevel_of_user(),
     )

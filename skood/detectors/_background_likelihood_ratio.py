@@ -17,6 +17,7 @@ from skood.core.rows import Rows
 from skood.detectors._likelihood import Likelihood
 from skood.detectors._model_detector import unfrozen
 from skood.detectors._perturbed_rows import data_kind_of, perturbed
+from skood.models import VAE
 from skood.scores.likelihood_floor import with_likelihood_floor
 
 __all__ = ["BackgroundLikelihoodRatio"]
@@ -36,8 +37,8 @@ class BackgroundLikelihoodRatio(Likelihood):
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        As in `Likelihood`; None is ``HVAE()``. For grey images give one that knows 256 levels, such
-        as ``VAE(likelihood="discretized_logistic_mixture")``; see Notes.
+        As in `Likelihood`; None is ``VAE(likelihood="levels")``: for grey images the model must
+        know 256 levels, see Notes.
     background : estimator, FrozenEstimator or None, default=None
         The model to be trained on perturbed rows; None is an untrained copy of ``model``.
     mutation_rate : float in (0, 1), default=0.3
@@ -110,6 +111,9 @@ class BackgroundLikelihoodRatio(Likelihood):
     _model_parameters = ("model", "background")
     _not_scoring = Likelihood._not_scoring | {"background"}
 
+    # Not that of `Likelihood`, so `skood.export` refuses it by name.
+    scoring_module = None  # type: ignore[assignment]
+
     def __init__(
         self,
         model: Any = None,
@@ -136,7 +140,7 @@ class BackgroundLikelihoodRatio(Likelihood):
     def _nested_default(self, name: str) -> Any:
         if name == "background" and self.model is not None:
             return clone(unfrozen(self.model))
-        return super()._nested_default(name)
+        return VAE(likelihood="levels")
 
     def _trainings(self, rows: Rows, seed: int) -> dict[str, tuple[Any, Rows]]:
         trainings = super()._trainings(rows, seed)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
 from skood.core.callbacks import CallbackSupportMixin, fit_task
+from skood.core.callers import stacklevel_of_user
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
 from skood.core.parameters import check_count, check_group_size, draw_seed
@@ -248,7 +249,7 @@ class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstima
                 "use the whole range of their type, columns of tables should not hold single huge "
                 "values.",
                 CalibrationWarning,
-                stacklevel=5,
+                stacklevel=stacklevel_of_user(),
             )
 
     def _fit_threshold(self, rows: Rows) -> None:

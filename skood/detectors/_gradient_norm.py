@@ -270,9 +270,9 @@ class GradientNorm(ModelDetector):
 
         Returns
         -------
-        ndarray of shape (n, len(layer_names_)), float64
-            Distance from the mean in standard deviations; positive where the gradient is larger
-            than usual.
+        ndarray of shape (n, n_used_layers), float64
+            Distance from the mean in standard deviations, in the order of ``layer_names_``;
+            positive where the gradient is larger than usual.
         """
         rows = self._checked(X)
         return self.log_norms_[1].standardise(self._squared(rows, 1))

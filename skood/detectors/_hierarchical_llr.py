@@ -13,16 +13,26 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.progress import shows_progress
-from skood.core.protocols import DensityModel, LatentModel
+from skood.core.protocols import DensityModel, ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import (
+    AdaptiveRatio,
+    LastRatio,
+    MostSignificantRatio,
+    OptimalRatio,
+    RatioWithFloor,
+    ScoringModule,
+)
 from skood.detectors._shared_models import SharedModels
 from skood.scores.likelihood_floor import with_likelihood_floor
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
+    centre_and_spread,
     information_ratios,
     layer_contributions,
     likelihood_ratios,
@@ -161,7 +171,7 @@ class HierarchicalLLR(ModelDetector):
             warnings.warn(
                 "HierarchicalLLR is made for images: on tables it detects worse than the distance "
                 "to the nearest neighbours. Use CombinedDetector() there.",
-                stacklevel=5,
+                stacklevel=stacklevel_of_user(),
             )
         return super()._learn(rows, seed, shared)
 
@@ -276,16 +286,37 @@ class HierarchicalLLR(ModelDetector):
     def _bounds(
         self, rows: Rows, every_layer: bool = False
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        prior_layers: Sequence[Collection[int]] | None = None
-        if isinstance(self.k, Integral) and not every_layer:
-            prior_layers = [(), range(1, int(self.k) + 1)]
-            if self.l is not None:
-                prior_layers[0] = range(self.l, self.model_.n_layers_ + 1)
-                prior_layers = [(), *prior_layers] if self._has_floor else prior_layers
         bounds: tuple[NDArray[np.float64], NDArray[np.float64]] = self.model_.bounds(
             self._of_model(rows),
             n_importance_samples=self.n_importance_samples,
             below=self.below,
-            prior_layers=prior_layers,
+            prior_layers=None if every_layer else self._prior_layers(),
         )
         return bounds
+
+    def _prior_layers(self) -> Sequence[Collection[int]] | None:
+        """Of the bounds that the score is made of; None is L>k for every k."""
+        if not isinstance(self.k, Integral):
+            return None
+        prior_layers: list[Collection[int]] = [(), range(1, int(self.k) + 1)]
+        if self.l is not None:
+            prior_layers[0] = range(self.l, self.model_.n_layers_ + 1)
+        return [(), *prior_layers] if self.l is not None and self._has_floor else prior_layers
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableDensityModel)
+        bounds = model.bounds_module(
+            n_importance_samples=self.n_importance_samples,
+            below=self.below,
+            prior_layers=self._prior_layers(),
+        )
+        return ScoringModule(model.rows_, bounds, self._ratio_module())
+
+    def _ratio_module(self) -> nn.Module:
+        if self.k == "max":
+            return MostSignificantRatio(*centre_and_spread(self.reference_ratios_))
+        ratio = {"ada": AdaptiveRatio, "opt": OptimalRatio}.get(str(self.k), LastRatio)()
+        if not self._has_floor:
+            return ratio
+        return RatioWithFloor(ratio, self.reference_ratio_, self.reference_likelihood_)

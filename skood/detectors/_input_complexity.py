@@ -85,6 +85,9 @@ class InputComplexity(Likelihood):
     }
     _model_protocol = PixelModel
 
+    # Not that of `Likelihood`, so `skood.export` refuses it by name.
+    scoring_module = None  # type: ignore[assignment]
+
     def __init__(
         self,
         model: Any = None,

@@ -9,10 +9,12 @@ import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
+from torch import nn
 
-from skood.core.protocols import LatentModel
+from skood.core.protocols import ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import NegativeBound, ScoringModule
 from skood.models._density import BaseDensity
 
 __all__ = ["Likelihood"]
@@ -103,3 +105,15 @@ class Likelihood(ModelDetector):
         if not isinstance(model, LatentModel):
             return np.asarray(model.score_samples(X), dtype=np.float64)
         return model.score_samples(X, n_importance_samples=self.n_importance_samples)
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableDensityModel)
+        bound = model.bounds_module(
+            n_importance_samples=self.n_importance_samples, prior_layers=[()]
+        )
+        return ScoringModule(model.rows_, bound, NegativeBound(), *self._modules_of_score())
+
+    def _modules_of_score(self) -> tuple[nn.Module, ...]:
+        """From the statistic of each row to its score: `_combine`, for single rows."""
+        return ()

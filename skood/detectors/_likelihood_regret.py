@@ -31,9 +31,8 @@ class LikelihoodRegret(ModelDetector):
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        A generative model of skood with latent variables; None is ``VAE()``. For grey images
-        ``VAE(likelihood="discretized_logistic")`` has 256 levels, as in the paper, and a larger
-        regret than binarised pixels.
+        A generative model of skood with latent variables; None is ``VAE(likelihood="levels")``:
+        pixels have 256 levels, as in the paper, and a larger regret than binarised ones.
     n_steps : int, default=100
         Of Adam, for the posterior of a row; the time is proportional to it. The paper has 100.
     learning_rate : float, default=0.03
@@ -116,7 +115,7 @@ class LikelihoodRegret(ModelDetector):
         self.verbose = verbose
 
     def _nested_default(self, name: str) -> Any:
-        return VAE()
+        return VAE(likelihood="levels")
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         X, n_samples = self._of_model(rows), self.n_importance_samples

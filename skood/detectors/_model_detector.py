@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
+from skood.core.callers import stacklevel_of_user
+from skood.core.exceptions import ExportError
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
 from skood.detectors._calibrated import CalibratedDetector
@@ -207,6 +209,20 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             return rows
         return rows.as_known_to(model)
 
+    def _exportable_model(self, protocol: type) -> Any:
+        """The fitted model, if it offers what an exported score is made of."""
+        check_is_fitted(self)
+        self._check_scoring_parameters()
+        missing = missing_members(protocol, self.model_)
+        if missing:
+            name = type(self.model_).__name__
+            raise ExportError(
+                f"{type(self).__name__} over {name} cannot be exported, since {name} has no "
+                f"{', '.join(missing)}. Use a generative model of skood, or serve the detector "
+                "itself, as examples/serve does."
+            )
+        return self.model_
+
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.
 
@@ -268,7 +284,7 @@ def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:
         warnings.warn(
             f"The cached {type(model).__name__} cannot be read ({type(error).__name__}: {error}); "
             "it is trained again.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
         stored.clear()
         found = train.call_and_shelve(key, model, given).get()

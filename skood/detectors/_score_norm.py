@@ -11,10 +11,12 @@ from joblib import Memory
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.covariance import OAS, ShrunkCovariance
+from torch import nn
 
-from skood.core.protocols import ScoreModel
+from skood.core.protocols import ExportableScoreModel, ScoreModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import Mahalanobis, ScoringModule
 from skood.models import Gaussian
 
 __all__ = ["ScoreNorm"]
@@ -146,3 +148,10 @@ class ScoreNorm(ModelDetector):
         log_norms = self._log_norms(rows)
         distances = cdist(log_norms, self.mean_[None], "mahalanobis", VI=self.precision_)
         return np.square(distances[:, 0])
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableScoreModel)
+        norms = model.score_norms_module(tuple(self.noise_levels))
+        distance = Mahalanobis(self.mean_, self.precision_)
+        return ScoringModule(model.rows_, norms, distance)

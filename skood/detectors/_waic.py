@@ -94,6 +94,9 @@ class WAIC(Likelihood):
     }
     _not_scoring = Likelihood._not_scoring | {"n_jobs"}
 
+    # Not that of `Likelihood`, so `skood.export` refuses it by name.
+    scoring_module = None  # type: ignore[assignment]
+
     def __init__(
         self,
         model: Any = None,

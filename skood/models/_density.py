@@ -34,7 +34,9 @@ from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.core.savable import Savable
+from skood.gradients.private import private_copy
 from skood.models._bounds import bounds_of_rows, check_prior_layers
+from skood.models._bounds_module import BoundsModule
 from skood.models._saved_network import rebuilt_network
 
 __all__ = ["BaseDensity"]
@@ -230,11 +232,7 @@ class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
         the same noise.
         """
         check_is_fitted(self)
-        if prior_layers is None:
-            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
-        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
-        n_samples = check_count("n_importance_samples", n_importance_samples)
-        n_samples = n_samples if self._n_layers else 1  # they would all be the same
+        n_samples, prior_layers = self._checked_options(n_importance_samples, prior_layers)
         evaluate = partial(
             bounds_of_rows,
             noise=self.scoring_noise(),
@@ -245,6 +243,30 @@ class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
         )
         bounds, nll = self.map_network(evaluate, X, fill_up=False)
         return bounds, nll
+
+    def _checked_options(
+        self, n_importance_samples: int, prior_layers: Sequence[Collection[int]] | None
+    ) -> tuple[int, Sequence[Collection[int]]]:
+        if prior_layers is None:
+            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
+        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
+        n_samples = check_count("n_importance_samples", n_importance_samples)
+        return (n_samples if self._n_layers else 1), prior_layers  # they would all be the same
+
+    def bounds_module(
+        self,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> nn.Module:
+        """`bounds` as a torch module, from a batch as the network takes it; for `skood.export`."""
+        check_is_fitted(self)
+        n_samples, prior_layers = self._checked_options(n_importance_samples, prior_layers)
+        network, noise = private_copy(self.network_), self._on_cpu_noise()
+        return BoundsModule(
+            network, noise, n_samples=n_samples, below=below, prior_layers=prior_layers
+        )
 
     @property
     def _n_layers(self) -> int:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skood.core.batches import resolve_device
+from skood.core.callers import stacklevel_of_user
 from skood.core.exceptions import CollapseWarning
 from skood.core.noise import Noise
 from skood.core.parameters import check_count, draw_seed
@@ -227,5 +228,5 @@ class LatentVariablesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                     f"layers from {layer} on mean nothing. Raise the objective's free_bits for "
                     "this layer, train longer, or use fewer layers.",
                     CollapseWarning,
-                    stacklevel=3,
+                    stacklevel=stacklevel_of_user(),
                 )

@@ -45,11 +45,11 @@ class Coordinates(Bijection):
         """Coordinates of x itself, without noise."""
         raise NotImplementedError
 
-    def _log_det(self, y: Tensor, per_value: float = 0.0) -> Tensor:
-        """Of each row, with so much more for each value; never waits for a GPU."""
-        n_values = y[0].numel()
+    def _log_det(self, x: Tensor, per_value: float = 0.0) -> Tensor:
+        """log |dy / dx| of each row, in the type of x; ``per_value`` is added for each value."""
+        n_values = x[0].numel()
         log_det = -self.scale.log().sum() * n_values / self.scale.numel() + n_values * per_value
-        return log_det.to(y.dtype).expand(len(y))
+        return log_det.to(x.dtype).expand(x.shape[0])
 
 
 class DequantizedPixels(Coordinates):

@@ -10,6 +10,7 @@ from skood.plotting._latent_map import LatentMapDisplay
 from skood.plotting._layer_correlation import LayerCorrelationDisplay
 from skood.plotting._layer_kl import LayerKLDisplay
 from skood.plotting._layer_score import LayerScoreDisplay
+from skood.plotting._likelihood_map import LikelihoodMapDisplay
 from skood.plotting._reconstruction import ReconstructionDisplay
 from skood.plotting._score_density import ScoreDensityDisplay
 
@@ -19,6 +20,7 @@ __all__ = [
     "LayerCorrelationDisplay",
     "LayerKLDisplay",
     "LayerScoreDisplay",
+    "LikelihoodMapDisplay",
     "ReconstructionDisplay",
     "ScoreDensityDisplay",
 ]

@@ -22,6 +22,14 @@ class LatentModel(Protocol):
         ...
 
 
+class MapModel(Protocol):
+    """A fitted model that has a log-likelihood of each pixel."""
+
+    def log_likelihood_map(self, X: ArrayLike) -> NDArray[np.float64]:
+        """log p of each pixel given others, nats, shape (n, height, width)."""
+        ...
+
+
 class Scorer(Protocol):
     """A fitted detector."""
 
@@ -71,6 +79,13 @@ def check_model(display: str, name: str, model: Any) -> None:
     """Raise ValueError unless ``model`` is a fitted `LatentModel`."""
     remedy = "its model_" if hasattr(model, "ood_score") else "a fitted model such as HVAE"
     _check_offers(name, model, LatentModel, "a model with latent layers", f"{display} {remedy}")
+
+
+def check_map_model(display: str, name: str, model: Any) -> None:
+    """Raise ValueError unless ``model`` is a fitted `MapModel`."""
+    remedy = "its model_" if hasattr(model, "ood_score") else "a fitted PixelCNN"
+    what = "a model with a likelihood of each pixel"
+    _check_offers(name, model, MapModel, what, f"{display} {remedy}")
 
 
 def check_scorer(name: str, detector: Any) -> None:

@@ -17,6 +17,7 @@ import torch
 from joblib import hash as hash_of
 from sklearn.base import BaseEstimator
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.rows import Rows
 from skood.core.version import __version__
 from skood.training.state import TrainingState
@@ -149,7 +150,7 @@ class Checkpoint:
             warnings.warn(
                 f"checkpoint={str(self.path)!r} cannot be written after epoch {present.epoch} "
                 f"({error}); training goes on. Make room, or write access.",
-                stacklevel=2,
+                stacklevel=stacklevel_of_user(),
             )
         else:
             _log.info("epoch %d is kept in %s", present.epoch, self.path)

@@ -12,6 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.exceptions import TrainingError
 from skood.core.noise import Noise
 from skood.core.protocols import DensityNetwork
@@ -91,5 +92,5 @@ def warn_if_diverged(state: TrainingState, learning_rate: float) -> None:
             f"first step, {min(bounds):.4g} at its worst, and is {kept:.4g} now. Lower "
             f"learning_rate (now {learning_rate:g}) or trainer.clip_norm.",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )

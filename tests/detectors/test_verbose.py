@@ -33,7 +33,7 @@ def test_a_detector_shows_the_training_of_its_model(detector_class, capsys):
     images = easy_images(200)
     detector = small(detector_class, verbose=1, random_state=0).fit(images)
     shown = lines(capsys)
-    assert len(shown) == getattr(detector.model_, "n_iter_", 0)
+    assert len(shown) == sum(getattr(m, "n_iter_", 0) for m in detector.models_.values())
     name = f"{detector_class.__name__}, {type(detector.model_).__name__}"
     assert all(re.fullmatch(LINE.format(name, "epoch", 2), line) for line in shown)
     detector.set_params(verbose=0).fit(images)

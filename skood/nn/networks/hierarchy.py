@@ -192,33 +192,33 @@ class HierarchicalNetwork(nn.Module):
     def see(
         self, x: Tensor, noise: Noise, bounds: Sequence[Collection[int]], below: str
     ) -> Evidence:
-        passes = [Draws(noise, len(x), prior_layers, below) for prior_layers in bounds]
+        passes = [Draws(noise, x.shape[0], prior_layers, below) for prior_layers in bounds]
         return self._see(x, noise, max(draws.n_means(self.n_layers) for draws in passes))
 
     def terms_of(
         self, evidence: Evidence, noise: Noise, prior_layers: Collection[int], below: str
     ) -> Terms:
-        result = self._run(evidence, Draws(noise, len(evidence), prior_layers, below))
+        result = self._run(evidence, Draws(noise, evidence.n_rows, prior_layers, below))
         return Terms(self.likelihood(evidence.observed, result.parameters), result.layers)
 
     def reconstruct(
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
-        draws = Draws(noise, len(x), prior_layers, below, posterior_mean=below == "mean")
+        draws = Draws(noise, x.shape[0], prior_layers, below, posterior_mean=below == "mean")
         evidence = self._see(x, noise, draws.n_means(self.n_layers))
         return self.likelihood.mean(self._run(evidence, draws).parameters)
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
-        draws = Draws(noise, len(x), posterior_mean=True)
+        draws = Draws(noise, x.shape[0], posterior_mean=True)
         return self._run(self._see(x, noise, self.n_layers), draws).latents
 
     def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
-        draws = _RecordingDraws(noise, len(x), posterior_mean=True)
+        draws = _RecordingDraws(noise, x.shape[0], posterior_mean=True)
         self._run(self._see(x, noise, self.n_layers), draws)
         return draws.posteriors
 
     def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
-        result: Pass = self(None, _GivenDraws(noise, len(x), posteriors=posteriors))
+        result: Pass = self(None, _GivenDraws(noise, x.shape[0], posteriors=posteriors))
         parameters = self._crop(result.parameters)
         return Terms(self.likelihood(self._observe(x, noise), parameters), result.layers)
 
