@@ -46,6 +46,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"/plot_",
+    "ignore_pattern": r"/serve/",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "remove_config_comments": True,
