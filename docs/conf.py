@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["api.md", "skeletons", "results", "gallery/**.ipynb", "_build"]
+exclude_patterns = ["api.md", "recipes", "skeletons", "results", "gallery/**.ipynb", "_build"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # Relative links to files that are no page of the site lead to them in the repository.
@@ -46,7 +46,6 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/serve/",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "remove_config_comments": True,

@@ -219,7 +219,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             raise ExportError(
                 f"{type(self).__name__} over {name} cannot be exported, since {name} has no "
                 f"{', '.join(missing)}. Use a generative model of skood, or serve the detector "
-                "itself, as examples/serve does."
+                "itself, as docs/recipes/serve does."
             )
         return self.model_
 

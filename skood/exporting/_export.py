@@ -92,7 +92,7 @@ def export(
         raise ExportError(
             f"{type(detector).__name__} cannot be exported, since its score is not one torch "
             "module. Use Likelihood, HierarchicalLLR, Typicality or ScoreNorm, or serve the "
-            "detector itself, as examples/serve does."
+            "detector itself, as docs/recipes/serve does."
         )
     check_installed, write, load = FORMATS[path.suffix]
     check_installed()
@@ -153,13 +153,13 @@ def _check(detector: Any, spec: RowSpec, run: Run, rows: NDArray[Any]) -> None:
             raise ExportError(
                 f"The exported {_name(detector)} gives row {i} of X the score {score[i]:.8g} "
                 f"instead of {expected[i]:.8g}, which is more than rounding. Export with the other "
-                f"of {' and '.join(FORMATS)}, or serve the detector itself, as examples/serve does."
+                f"of {' and '.join(FORMATS)}, or serve the detector itself, as docs/recipes/serve does."
             )
         decision = np.where(score >= detector.offset_, 1, -1)
         if (p_value != p_values(score, calibration)).any() or (is_normal != decision).any():
             raise ExportError(
                 f"The exported {_name(detector)} gives p-values or decisions that do not belong to "
-                "its scores. Serve the detector itself, as examples/serve does."
+                "its scores. Serve the detector itself, as docs/recipes/serve does."
             )
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from skood import HVAE, HierarchicalLLR
 from skood.testing import easy_images, small
 
-SERVE = Path(__file__).parents[2] / "examples" / "serve"
+SERVE = Path(__file__).parents[1] / "docs" / "recipes" / "serve"
 
 
 def load_module():
