@@ -153,7 +153,8 @@ def _check(detector: Any, spec: RowSpec, run: Run, rows: NDArray[Any]) -> None:
             raise ExportError(
                 f"The exported {_name(detector)} gives row {i} of X the score {score[i]:.8g} "
                 f"instead of {expected[i]:.8g}, which is more than rounding. Export with the other "
-                f"of {' and '.join(FORMATS)}, or serve the detector itself, as docs/recipes/serve does."
+                f"of {' and '.join(FORMATS)}, or serve the detector itself, as docs/recipes/serve "
+                "does."
             )
         decision = np.where(score >= detector.offset_, 1, -1)
         if (p_value != p_values(score, calibration)).any() or (is_normal != decision).any():
