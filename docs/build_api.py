@@ -10,11 +10,17 @@ MODULES = {
     "skood.detectors": "Detectors",
     "skood.models": "Models",
     "skood.objectives": "Objectives",
+    "skood.monitoring": "Watching a stream",
+    "skood.martingales": "Sequential tests of a stream",
     "skood": "Training, and what can go wrong",
     "skood.scores.bounds": "Bounds, from log importance weights",
     "skood.scores.ratios": "Likelihood ratios, from bounds",
+    "skood.scores.likelihood_floor": "Likelihood ratios of rows far out",
+    "skood.scores.ensembles": "Scores from the likelihoods of several models",
+    "skood.scores.goodness_of_fit": "Goodness of fit of the values of a row",
     "skood.scores.gradient_norms": "Scores from gradient norms",
     "skood.scores.combination": "Scores from the evidence of several detectors",
+    "skood.scores.complexity": "Complexity of images",
     "skood.scores.density": "Log density of scores",
     "skood.scores.survival": "Log survival function of scores",
     "skood.calibration": "Thresholds and p-values",
@@ -33,10 +39,10 @@ def page() -> str:
         module = importlib.import_module(name)
         lines += ["", f"## {title}", "", f"`{name}`", "", "| name | |", "| --- | --- |"]
         for public in module.__all__:
-            if public in listed:  # exported at the top as well
-                continue
-            listed.add(public)
             thing = getattr(module, public)
+            if id(thing) in listed:  # exported at the top as well
+                continue
+            listed.add(id(thing))
             summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
             if not callable(thing):
                 summary = "A collection of functions."

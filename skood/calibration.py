@@ -31,6 +31,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
+from skood.core.callers import stacklevel_of_user
+
 __all__ = [
     "CalibrationWarning",
     "chunk",
@@ -111,11 +113,11 @@ def threshold(calibration_scores: ArrayLike, fpr: float, *, warn: bool = True) -
     scores = np.sort(_calibration(calibration_scores))
     rank = _rank(scores.size, fpr)
     if warn:
-        warn_if_few(scores.size, fpr, "rows", stacklevel=3)
+        warn_if_few(scores.size, fpr, "rows")
     return float(scores[max(rank, 1) - 1])
 
 
-def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 2) -> None:
+def warn_if_few(n_calibration: int, fpr: float, what: str) -> None:
     """Warn if no p-value is as small as ``fpr``, with so many calibration rows or groups.
 
     Parameters
@@ -126,8 +128,6 @@ def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 
         Wanted false positive rate, between 0 and 1, both excluded.
     what : {"rows", "groups"}
         What the message calls them.
-    stacklevel : int
-        Frame that the warning points at, as in `warnings.warn`.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def warn_if_few(n_calibration: int, fpr: float, what: str, *, stacklevel: int = 
             f"rate will be {1 / (n_calibration + 1):.3g}. Give at least {_rows_needed(fpr)} "
             f"calibration {what} or a larger fpr.",
             CalibrationWarning,
-            stacklevel=stacklevel,
+            stacklevel=stacklevel_of_user(),
         )
 
 

@@ -13,8 +13,9 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skood import load
 from skood.plotting import ScoreDensityDisplay
-from skood.testing import all_detectors, all_models, easy_images, small
+from skood.testing import all_detectors, all_models, easy_images, small, takes_tables
 
 MODELS = [small(model) for model in all_models()]
 DETECTORS = [small(detector) for detector in all_detectors()]
@@ -29,20 +30,27 @@ DATA = {
 }
 
 
-@pytest.fixture(params=DATA)
-def X(request):
-    return DATA[request.param]
-
-
-@pytest.mark.parametrize("estimator", MODELS + DETECTORS, ids=lambda e: type(e).__name__)
-def test_an_estimator_fits_scores_and_pickles(estimator, X):
+@pytest.mark.parametrize(
+    "estimator, X",
+    [
+        pytest.param(estimator, X, id=f"{type(estimator).__name__}-{name}")
+        for estimator in MODELS + DETECTORS
+        for name, X in DATA.items()
+        if name == "images" or takes_tables(estimator)
+    ],
+)
+def test_an_estimator_fits_scores_pickles_and_is_saved(estimator, X, tmp_path):
     fitted = clone(estimator).fit(X)
     scores = fitted.score_samples(X)
     assert scores.shape == (len(X),) and np.isfinite(scores).all()
     assert np.array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(X), scores)
+    fitted.save(tmp_path / "file")
+    assert np.array_equal(load(tmp_path / "file").score_samples(X), scores)
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "detector", [d for d in DETECTORS if takes_tables(d)], ids=lambda e: type(e).__name__
+)
 def test_a_detector_decides_in_a_pipeline(detector):
     X = DATA["table"]
     decisions = make_pipeline(StandardScaler(), clone(detector)).fit(X).predict(X)

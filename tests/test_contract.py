@@ -17,10 +17,20 @@ from sklearn.utils.fixes import parse_version
 
 import skood
 from skood import HVAE, Glow, GradientNorm, HierarchicalLLR
-from skood.testing import all_detectors, all_models, image_checks, image_layouts, small
+from skood.testing import (
+    all_detectors,
+    all_models,
+    image_checks,
+    image_layouts,
+    small,
+    takes_tables,
+)
 
 MODELS = [small(model) for model in all_models()]
 DETECTORS = [small(detector) for detector in all_detectors()]
+# scikit-learn's checks are about tables.
+FOR_TABLES = [estimator for estimator in MODELS + DETECTORS if takes_tables(estimator)]
+FOR_IMAGES = [estimator for estimator in MODELS + DETECTORS if not takes_tables(estimator)]
 # The other branches of a parameter that changes what is computed.
 VARIANTS = [small(HierarchicalLLR, k=k) for k in (1, "ada", "opt")]
 VARIANTS += [
@@ -44,9 +54,25 @@ MORE_TRANSFORMER_CHECKS = (
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
 )
+# Those that need no data.
+CHECKS_WITHOUT_DATA = (
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_estimators_unfitted",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_param_validation",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+)
 # 47 is what there is for an outlier detector, of which check_outlier_contamination only runs where
 # there is a parameter of that name; our rate is called fpr since it is not one of training rows.
-N_CHECKS = {"model": 47, "detector": 46}
+# Six of the checks of a model are those of transformers.
+N_CHECKS = {"transformer": 47, "model": 41, "detector": 46}
 
 # The checks train for two epochs on as few as one row.
 pytestmark = [
@@ -69,6 +95,12 @@ def name_of(estimator):
     return type(estimator).__name__
 
 
+def kind_of(estimator):
+    if hasattr(estimator, "predict"):
+        return "detector"
+    return "transformer" if hasattr(estimator, "transform") else "model"
+
+
 def all_estimators():
     """Every estimator, and the variants where all combinations are asked for."""
     variants = [pytest.param(e, marks=pytest.mark.exhaustive) for e in VARIANTS]
@@ -82,7 +114,7 @@ def run(check, *arguments):
         pytest.fail(f"A check that is skipped proves nothing: {reason}")
 
 
-@parametrize_with_checks(MODELS + DETECTORS)
+@parametrize_with_checks(FOR_TABLES)
 def test_the_checks_of_scikit_learn_pass(estimator, check):
     run(check, estimator)
 
@@ -104,7 +136,7 @@ def test_the_checks_of_scikit_learn_pass_with_other_parameters(estimator, check)
             id=f"{name_of(estimator)}-{check.__name__}",
             marks=pytest.mark.exhaustive if estimator in VARIANTS else (),
         )
-        for estimator in MODELS + DETECTORS + VARIANTS
+        for estimator in FOR_TABLES + VARIANTS
         for check in more_checks(estimator)
     ],
 )
@@ -116,12 +148,18 @@ def test_the_checks_that_scikit_learn_keeps_for_itself_pass(estimator, check):
     parse_version(sklearn.__version__) < parse_version("1.9"),
     reason="older releases of scikit-learn have fewer checks",
 )
-@pytest.mark.parametrize("estimator", MODELS + DETECTORS + VARIANTS, ids=name_of)
+@pytest.mark.parametrize("estimator", FOR_TABLES + VARIANTS, ids=name_of)
 def test_no_check_of_scikit_learn_is_switched_off(estimator):
     n_checks = len(list(estimator_checks_generator(estimator)))
-    assert n_checks >= N_CHECKS["detector" if hasattr(estimator, "predict") else "model"]
+    assert n_checks >= N_CHECKS[kind_of(estimator)]
     n_more = len([c for c in more_checks(estimator) if "partial_fit" not in c.__name__])
-    assert n_checks + n_more >= 47
+    assert n_checks + n_more >= N_CHECKS[kind_of(estimator)] + 3
+
+
+@pytest.mark.parametrize("check", CHECKS_WITHOUT_DATA)
+@pytest.mark.parametrize("estimator", FOR_IMAGES, ids=name_of)
+def test_the_checks_that_need_no_data_pass_for_images_alone(estimator, check):
+    run(getattr(estimator_checks, check), type(estimator).__name__, estimator)
 
 
 def test_every_public_estimator_is_covered():
@@ -136,7 +174,7 @@ def test_every_public_estimator_is_covered():
     "detector, frozen",
     [
         pytest.param(detector, frozen, id=f"{name_of(detector)}-{frozen}")
-        for detector in DETECTORS + VARIANTS
+        for detector in [d for d in DETECTORS if takes_tables(d)] + VARIANTS
         for frozen in ((False, True) if hasattr(detector, "model") else (False,))
     ],
 )

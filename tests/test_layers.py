@@ -10,15 +10,16 @@ import skood
 ROOT = Path(skood.__file__).parent
 LAYERS = (
     {"core"},
-    {"nn", "objectives", "scores", "calibration", "metrics", "datasets", "training"},
+    {"nn", "objectives", "scores", "calibration", "martingales", "metrics", "datasets", "training"},
     {"gradients"},
     {"models"},
     {"detectors"},
-    {"benchmark", "plotting", "testing"},
+    {"persistence"},
+    {"benchmark", "exporting", "monitoring", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 TOP = len(LAYERS) - 1
-PURE_NUMPY = {"scores", "calibration", "metrics"}
+PURE_NUMPY = {"scores", "calibration", "metrics", "martingales"}
 
 
 def imports(source, module, is_package=False):
@@ -101,6 +102,7 @@ def test_imports_point_down(path, module, is_package):
         ("skood.calibration", "from torch import Tensor", "pure NumPy"),
         ("skood.plotting.curves", "from skood.testing import small", "sideways"),
         ("skood.plotting.curves", "from skood.detectors._base import BaseDetector", "public"),
+        ("skood.detectors._likelihood", "from skood.persistence import load", "upwards"),
         ("skood.extras", "import math", "has no layer"),
     ],
 )

@@ -21,7 +21,7 @@ class MyDetector(ModelDetector):
 
     Parameters
     ----------
-    model, fpr, calibration_fraction, memory, random_state
+    model, fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`.
 
     Attributes
@@ -47,12 +47,14 @@ class MyDetector(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     @property
     def _reference_fraction(self) -> float:

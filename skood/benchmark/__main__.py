@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import skood
+from skood.benchmark._cost import cost_command
+from skood.benchmark._gpu import gpu_command
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._gradient_speed import measure_gradient_speed
+from skood.benchmark._regret_speed import measure_regret_speed
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
 from skood.benchmark._self_reflection import compare_self_reflection
@@ -28,7 +31,12 @@ MODELS = {
     for name, model in vars(skood.models).items()
     if name in skood.models.__all__ and "max_epochs" in inspect.signature(model).parameters
 }
-COMMANDS = {"suite": suite_command, "validity": validity_command}
+COMMANDS = {
+    "suite": suite_command,
+    "validity": validity_command,
+    "gpu": gpu_command,
+    "cost": cost_command,
+}
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
 
@@ -37,7 +45,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m skood.benchmark",
         description=__doc__,
-        epilog="'suite --help': all detectors on all data sets; 'validity --help': p-values.",
+        epilog="'suite --help': all detectors on all data sets; 'validity --help': p-values; "
+        "'gpu --help': times and scores on a GPU; 'cost --help': the CPU time of a million rows.",
     )
     parser.add_argument(
         "dataset",
@@ -97,8 +106,9 @@ def _add_gradient_norms(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Parse the arguments, run, print tables."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(message)s")
     log = logging.getLogger("skood.benchmark")
+    log.setLevel(logging.INFO)
     words = sys.argv[1:]
     for name in COMMANDS.keys() & set(words):
         words.remove(name)
@@ -108,6 +118,7 @@ def main() -> None:
     if arguments.dataset == "speed":
         results = {"ratios": measure_speed(), "latency": measure_latency()}
         results["gradient_norms"] = measure_gradient_speed()
+        results["likelihood_regret"] = measure_regret_speed()
         log.info(json.dumps(results, indent=1))
     elif arguments.dataset == "self_reflection":
         results = compare_self_reflection(

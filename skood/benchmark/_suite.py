@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from skood import detectors, metrics
+from skood import VAE, PixelCNN, detectors, metrics
 from skood.benchmark._floor import floors
 from skood.benchmark._suite_data import InSet, Source
 from skood.benchmark._suite_models import SuiteModels
@@ -21,11 +22,18 @@ __all__ = ["GROUP_SIZE", "detectors_of", "measure", "run_in_set", "run_suite"]
 
 GROUP_SIZE = 5
 _LOG = logging.getLogger("skood.benchmark")
+# What the papers have besides: one layer of latents, pixels that are not binarised, and an
+# autoregressive model.
+_VAE = {" VAE, 256 levels": {"model": VAE(likelihood="levels")}}
+_PIXEL_CNN = {" PixelCNN": {"model": PixelCNN()}}
 # Classes that are run with other parameters than their defaults, each by what its label says.
 _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
+        "WAIC": {"": {}, **_VAE},
+        "BackgroundLikelihoodRatio": {"": {}, **_PIXEL_CNN},
+        "InputComplexity": {"": {}, **_PIXEL_CNN},
     }
 )
 
@@ -72,7 +80,7 @@ def detectors_of(seed: int, only: Sequence[str] | None = None) -> dict[str, Any]
     found = {}
     for name in detectors.__all__ if only is None else only:
         for suffix, parameters in _VARIANTS.get(name, {"": {}}).items():
-            found[name + suffix] = getattr(detectors, name)(random_state=seed, **parameters)
+            found[name + suffix] = clone(getattr(detectors, name)(random_state=seed, **parameters))
     return found
 
 

@@ -15,11 +15,11 @@ from sklearn.frozen import FrozenEstimator
 
 from skood.benchmark._run import epochs_within
 from skood.core.rows import check_rows
-from skood.training.loop import planned_epochs
+from skood.training.plan import planned_epochs
 
 __all__ = ["SuiteModels"]
 
-_METHODS = ("bounds", "score_samples", "score_norms")
+_METHODS = ("bounds", "refitted_bounds", "score_samples", "score_norms")
 _CALIBRATION_FRACTION = {"images": 0.1, "tables": 0.3}
 
 
@@ -30,7 +30,8 @@ class SuiteModels:
     ----------
     X : ndarray of shape (n, ...)
         Normal rows in random order. Detectors around a model calibrate on the last tenth, of tables
-        on the last 30 %, the model is trained on the others; all other detectors get all.
+        on the last 30 %, the model is trained on the others; all other detectors get all. Those
+        around several models train their own, and calibrate on as many rows.
     max_minutes : float
         A model that is expected to train longer gets as many epochs as fit into this time.
     """
@@ -38,6 +39,7 @@ class SuiteModels:
     def __init__(self, X: NDArray[Any], *, seed: int, max_minutes: float):
         self.X, self.seed, self.max_minutes = X, seed, max_minutes
         fraction = _CALIBRATION_FRACTION["tables" if X.ndim == 2 else "images"]
+        self.calibration_fraction = fraction
         n_calibration = max(1, round(fraction * len(X)))
         self.X_train, self.X_calibration = X[:-n_calibration], X[-n_calibration:]
         self._trained: dict[tuple[str, str], tuple[Any, float]] = {}
@@ -49,6 +51,8 @@ class SuiteModels:
 
         One that combines others shares their models if each of them has one.
         """
+        if _has_several_models(detector, self.X):
+            return self._fit_with_own_models(detector)
         members = _default_members(detector, self.X)
         parts = [detector] if members is None else [member for _, member in members]
         models = [_model_of(part) for part in parts]
@@ -61,6 +65,12 @@ class SuiteModels:
             detector.set_params(detectors=members)
         seconds = sum({id(model): seconds for model, seconds in fitted}.values())
         return seconds + _seconds(detector, self.X_calibration)
+
+    def _fit_with_own_models(self, detector: Any) -> float:
+        model = _model_of(detector)
+        self._prepare(model)
+        detector.set_params(model=model, calibration_fraction=self.calibration_fraction)
+        return _seconds(detector, self.X)
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
@@ -115,6 +125,12 @@ def _model_of(detector: Any) -> Any:
     if "model" not in _parameters(detector):
         return None
     return detector._nested_default("model") if detector.model is None else detector.model
+
+
+def _has_several_models(detector: Any, X: NDArray[Any]) -> bool:
+    if _model_of(detector) is None:
+        return False
+    return len(detector._unfitted_models(check_rows(detector, X, reset=True), 0)) > 1
 
 
 def _default_members(detector: Any, X: NDArray[Any]) -> list[tuple[str, Any]] | None:

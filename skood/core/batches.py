@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skood.core.modes import own_modes
+from skood.core.progress import progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 
 __all__ = [
     "ShuffledBatches",
+    "check_fixed_sizes",
     "filled_up",
     "fixed_sizes",
     "fixed_sizes_for",
@@ -36,6 +38,8 @@ _NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
 # go back to the system, and each new one costs page faults. Batches that would keep more numbers
 # than this take up to 2.7 times as long per row as smaller ones (docs/results.md).
 _NUMBERS_REUSED = 2**24
+# Of scoring, before its progress is shown: nobody waits for a few rows.
+_QUIET_SECONDS = 5.0
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -53,7 +57,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=resolved)
     except (RuntimeError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"device={device!r} cannot be used here ({error}). Use 'auto' or 'cpu'."
+            f"device={device!r} cannot be used here ({error}). Use 'auto' or 'cpu'; for an "
+            "estimator from a file, skood.load(path, device='cpu')."
         ) from error
     return resolved
 
@@ -153,6 +158,12 @@ def fixed_sizes_for(
     return (SMALL_BATCH, largest) if torch.equal(small, function(x)) else (largest,)
 
 
+def check_fixed_sizes(sizes: Any) -> None:
+    """Raise ValueError for sizes that `fixed_sizes_for` never gives, such as those of an attack."""
+    if not sizes or not all(type(n) is int and 1 <= n <= LARGE_BATCH["cpu"] for n in sizes):
+        raise ValueError(f"{sizes!r} are no sizes of batches")
+
+
 def largest_batch(numbers_per_row: int, device: torch.device, *, backward: bool) -> int:
     """A power of two, so that whole groups fill it up; at most `LARGE_BATCH`."""
     usual = LARGE_BATCH.get(device.type, LARGE_BATCH["cuda"])
@@ -224,7 +235,7 @@ def map_batches(
     room = padded_group(group_size)
     in_groups = sorted({max(1, size // room) for size in sizes})
     results, start = [], 0
-    with own_modes(grad=False):
+    with own_modes(grad=False), progress(len(rows), "rows", quiet_seconds=_QUIET_SECONDS) as show:
         for n_groups in fixed_sizes(len(rows) // group_size, in_groups):
             stop = start + n_groups * group_size
             some = rows.take(slice(start, stop)) if isinstance(rows, Rows) else rows[start:stop]
@@ -235,4 +246,5 @@ def map_batches(
                 result = result.double().cpu().numpy()
             results.append(result.take(range(n_present), axis=row_axis))
             start = stop
+            show(min(stop, len(rows)))
     return np.concatenate(results, axis=row_axis)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.rows import Rows
 from skood.core.units import ROUNDING
 
@@ -57,7 +58,7 @@ def decided_kind(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool
             warnings.warn(
                 "X is uint8 and no pixel is above 1, so as 8-bit images all are black or nearly "
                 "so. For black-and-white images give X.astype(bool), or data_kind='unit'.",
-                stacklevel=2,
+                stacklevel=stacklevel_of_user(),
             )
         is_binary = rows.origin != "uint8" and largest <= 1
         return "unit" if is_binary else "bytes"
@@ -70,7 +71,7 @@ def decided_kind(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool
             f"X is {described(rows)} with whole numbers from {smallest:.4g} to {largest:.4g}, and "
             "is modelled as real numbers. If these are 8-bit images, give X.astype('uint8') or "
             "data_kind='bytes', which detects better; data_kind='real' confirms real numbers.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
     return "real"
 

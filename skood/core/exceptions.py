@@ -1,10 +1,24 @@
 """Errors and warnings of skood."""
 
-__all__ = ["CollapseWarning", "InterruptedFitWarning", "TrainingError"]
+__all__ = [
+    "CollapseWarning",
+    "ExportError",
+    "InterruptedFitWarning",
+    "LoadError",
+    "TrainingError",
+]
+
+
+class LoadError(ValueError):
+    """A file cannot be loaded: it is none of skood's, or damaged, too new, or inconsistent."""
 
 
 class TrainingError(RuntimeError):
     """Training produced a loss, weights or bounds that are not finite; the message says where."""
+
+
+class ExportError(RuntimeError):
+    """A detector cannot be exported, or its exported score is not its score."""
 
 
 class CollapseWarning(UserWarning):

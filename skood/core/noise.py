@@ -26,6 +26,8 @@ class Stream(IntEnum):
     INITIALISATION = 4
     SCORING = 5
     FIRST_BATCH = 6
+    PERTURBATION = 7
+    ENSEMBLE = 8
 
 
 class Noise:
@@ -85,6 +87,12 @@ class Noise:
         """
         noise = copy.copy(self)
         noise._data, noise._forks = self._data or self, tuple(forks)
+        noise._rows_each = n_rows
+        return noise
+
+    def with_rows(self, n_rows: int) -> Noise:
+        """The samples of `side_by_side` for another number of rows, with what was drawn already."""
+        noise = copy.copy(self)
         noise._rows_each = n_rows
         return noise
 

@@ -1,28 +1,38 @@
-"""What networks, objectives and models must offer: capabilities, asked for by ``isinstance``."""
+"""What networks, models and the like must offer: capabilities, asked for by ``isinstance``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from skood.core.noise import Noise
+from skood.core.row_spec import RowSpec
 from skood.core.terms import Terms
 
 __all__ = [
     "DensityModel",
     "DensityNetwork",
+    "ExportableDensityModel",
+    "ExportableDetector",
+    "ExportableScoreModel",
+    "FlowModel",
+    "GroupScorer",
     "Initialisable",
     "InvertibleNetwork",
+    "KnownBase",
     "LatentModel",
     "LatentNetwork",
     "NetworkModel",
     "Objective",
+    "PixelModel",
     "Progress",
+    "RefittableModel",
     "ScoreModel",
     "ScoreNetwork",
     "SharedInference",
@@ -108,6 +118,18 @@ class LatentNetwork(Protocol):
         """Mean of x given the latents: means of q and of the prior, or samples of both."""
         ...
 
+    def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
+        """Gaussian q of each latent by a name, where those that it depends on are their means."""
+        ...
+
+    def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
+        """One pass with other q in place of those that `infer_posteriors` names; x is not encoded.
+
+        Their parameters may be leaves: gradients of the bound with respect to them are those of the
+        draws alone, in which the density of q is a constant.
+        """
+        ...
+
 
 @runtime_checkable
 class SharedInference(Protocol):
@@ -147,6 +169,19 @@ class InvertibleNetwork(Protocol):
     def inverse(self, z: Tensor) -> Tensor:
         """From base variables to x on the scale of the data, shape (n, ...)."""
         ...
+
+
+@runtime_checkable
+class KnownBase(Protocol):
+    """An `InvertibleNetwork` that says more of its base variables.
+
+    ``base`` is the distribution that each of them has, "normal" or "logistic". ``base_shapes`` are
+    those of the maps that they are made of, in their order: (values,) where they are in no order,
+    (channels, height, width) where they have neighbours as the pixels of an image have.
+    """
+
+    base: str
+    base_shapes: Sequence[tuple[int, ...]]
 
 
 @runtime_checkable
@@ -241,6 +276,55 @@ class LatentModel(Protocol):
 
 
 @runtime_checkable
+class PixelModel(Protocol):
+    """What detectors use of a `DensityModel` of images to see pixels as it does.
+
+    After `fit` it also has ``rows_``, the `skood.core.row_spec.RowSpec` of the training rows.
+    """
+
+    rows_: RowSpec
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """As in `DensityModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def first_rows(self, X: Any, n: int) -> Tensor:
+        """As in `NetworkModel`."""
+        ...
+
+
+@runtime_checkable
+class RefittableModel(Protocol):
+    """What detectors use of a model with latent layers whose posterior can be fitted to a row."""
+
+    def fit(self, X: Any) -> Any:
+        """As in `DensityModel`."""
+        ...
+
+    def score_samples(self, X: Any, *, n_importance_samples: int = 1) -> NDArray[np.float64]:
+        """As in `LatentModel`."""
+        ...
+
+    def score(self, X: Any) -> float:
+        """As in `DensityModel`."""
+        ...
+
+    def refitted_bounds(
+        self, X: Any, *, n_steps: int, learning_rate: float, n_importance_samples: int = 1
+    ) -> NDArray[np.float64]:
+        """As `score_samples`, but with a posterior fitted to each row alone, see `skood.VAE`."""
+        ...
+
+
+@runtime_checkable
 class ScoreModel(Protocol):
     """What detectors use of a model that knows the score of its density; see `ScoreNetwork`."""
 
@@ -290,6 +374,72 @@ class NetworkModel(Protocol):
 
     def first_rows(self, X: Any, n: int) -> Tensor:
         """The first rows of X as the network takes them, on the CPU."""
+        ...
+
+
+@runtime_checkable
+class FlowModel(NetworkModel, Protocol):
+    """A `NetworkModel` whose network is an `InvertibleNetwork`."""
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Base variables of each row, shape (n, values)."""
+        ...
+
+    def inverse_transform(self, Z: Any) -> NDArray[np.float64]:
+        """From base variables back to rows."""
+        ...
+
+
+@runtime_checkable
+class ExportableDensityModel(Protocol):
+    """What a detector uses of a fitted model to offer its score as one torch module."""
+
+    rows_: RowSpec
+
+    def bounds_module(
+        self,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> nn.Module:
+        """`skood.HVAE.bounds` of a batch as the network takes it: two tensors, float64."""
+        ...
+
+
+@runtime_checkable
+class GroupScorer(Protocol):
+    """What a monitor of a stream uses of a fitted detector; rows are groups of one."""
+
+    def group_ood_score(self, X: Any, group_size: int) -> NDArray[np.float64]:
+        """Score of each group of consecutive rows; the higher, the more OOD."""
+        ...
+
+    def calibration_group_scores(self, group_size: int) -> NDArray[np.float64]:
+        """Minus the score of groups of normal rows that the detector has not learned from."""
+        ...
+
+
+@runtime_checkable
+class ExportableScoreModel(Protocol):
+    """The same for `ScoreModel`."""
+
+    rows_: RowSpec
+
+    def score_norms_module(self, noise_levels: Sequence[float]) -> nn.Module:
+        """`ScoreModel.score_norms` of a batch as the network takes it, (n, n_levels), float64."""
+        ...
+
+
+@runtime_checkable
+class ExportableDetector(Protocol):
+    """A detector of which `skood.export` can write the score."""
+
+    def scoring_module(self) -> nn.Module:
+        """From rows as `fit` got them to `ood_score`, (n,), float64; ``rows`` is their `RowSpec`.
+
+        Raises ExportError where the model lacks what it takes.
+        """
         ...
 
 

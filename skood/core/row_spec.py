@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skood.core.data_kinds import decided_kind, described
+from skood.core.callers import stacklevel_of_user
+from skood.core.data_kinds import DATA_KINDS, decided_kind, described
 from skood.core.rows import Rows, channel_axis
 from skood.core.units import (
     ROUNDING,
@@ -37,6 +38,8 @@ _SMALLEST_SPREAD = 0.1
 # How many times farther from the median than 99 % of the others.
 _FAR_BEYOND = 20.0
 _INVISIBLE = 0.02
+# In a row: 16,000 x 16,000 pixels.
+_MOST_VALUES = 2**28
 _MOST_QUANTILE_ROWS = 100_000
 
 
@@ -70,6 +73,20 @@ class RowSpec:
     scale: _Floats
     low: _Floats
     high: _Floats
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot be: a file can hold anything."""
+        sides = all(type(side) is int and side > 0 for side in self.shape)
+        if not 1 <= len(self.shape) <= 3 or not sides or math.prod(self.shape) > _MOST_VALUES:
+            raise ValueError(f"no row has shape {self.shape!r}")
+        if self.kind not in DATA_KINDS or type(self.n_rows) is not int or self.n_rows < 1:
+            raise ValueError(f"{self.n_rows!r} rows of {self.kind!r} values cannot be")
+        n_units = Units(self.shape, self.kind).n_units
+        for values in (self.loc, self.scale, self.low, self.high):
+            if values.shape != (n_units,) or values.dtype != np.float64:
+                raise ValueError(f"rows of shape {self.shape} need {n_units} float64 numbers each")
+        if not np.isfinite(self.loc).all() or not (self.scale > 0).all():
+            raise ValueError("their location is not finite, or their scale not positive")
 
     @classmethod
     def of(cls, rows: Rows, kind: str = "auto") -> RowSpec:
@@ -130,6 +147,13 @@ class RowSpec:
         """Largest value of a pixel."""
         return 255.0 if self.kind == "bytes" else 1.0
 
+    @property
+    def graph_type(self) -> torch.dtype:
+        """Type in which an exported graph takes rows: the narrowest that loses nothing."""
+        if self.kind == "bytes" or self.origin == "uint8":
+            return torch.uint8
+        return torch.float32 if self.kind == "unit" else torch.float64
+
     def hidden_units(self, usual: int) -> int:
         """Width of perceptrons for so many training rows: below 400, wide ones overfit.
 
@@ -150,7 +174,10 @@ class RowSpec:
         lose its last digits in float32, and a flux in SI units everything.
         """
         # np.array copies: torch must not share memory with an array that may be read-only.
-        x = torch.from_numpy(np.array(array)).to(device)
+        return self.as_network_takes(torch.from_numpy(np.array(array)).to(device))
+
+    def as_network_takes(self, x: Tensor) -> Tensor:
+        """`to_tensor` of rows that are a tensor of their shape and type already."""
         if self.kind == "bytes":
             x = x.float() if x.dtype == torch.uint8 else x.float().round().clamp(0, 255)
         elif self.kind == "unit":
@@ -243,7 +270,8 @@ class RowSpec:
         if self.is_image and _is_rescaled(factors, loc[used], self.loc[used]):
             raise ValueError(f"{scales}: the same images in other units. {remedy}")
         warnings.warn(
-            f"{scales}. If the units differ, all scores are wrong. {remedy}", stacklevel=2
+            f"{scales}. If the units differ, all scores are wrong. {remedy}",
+            stacklevel=stacklevel_of_user(),
         )
 
 
@@ -274,7 +302,7 @@ def _warn_of_invisible(
             "standard deviations of their channel, so the model will hardly see them beside the "
             f"others (all values: {low.min():.4g} to {high.max():.4g}). Remove images with wrong "
             "values, or give parts with other units as channels, or standardise each pixel.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
 
 
@@ -298,5 +326,5 @@ def _warn_of_outlying(rows: Rows, scale: _Floats) -> None:
             f"half of them between {low[i]:.4g} and {high[i]:.4g}, look all alike. If it stands "
             "for a missing value, replace it; else take the logarithm of the column, or its ranks "
             "with a QuantileTransformer. Linear scaling, also by RobustScaler, changes nothing.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.utils.validation import validate_data
+
+from skood.core.stored import StoredRows, is_stored
 
 __all__ = ["Rows", "channel_axis", "check_rows", "unfitted_copy"]
 
@@ -27,8 +30,8 @@ class Rows:
 
     Parameters
     ----------
-    array : ndarray of shape (n_all, ...)
-        uint8, float32 or float64, in memory or memory-mapped.
+    array : ndarray of shape (n_all, ...), or StoredRows
+        uint8, float32 or float64, in memory, memory-mapped, or read when it is asked for.
     origin : {"uint8", "bool", "integer", "float"}
         What the user gave: black-and-white images are not dark 8-bit ones.
     names : ndarray of str or None
@@ -39,7 +42,7 @@ class Rows:
 
     def __init__(
         self,
-        array: NDArray[Any],
+        array: NDArray[Any] | StoredRows,
         origin: str,
         names: NDArray[Any] | None = None,
         index: NDArray[np.intp] | None = None,
@@ -72,7 +75,7 @@ class Rows:
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """All rows in order, a few hundred kilobytes at a time, which fit a cache."""
-        n_values = max(1, self.array[:1].size)
+        n_values = max(1, math.prod(self.array.shape[1:]))
         size = max(1, _CHUNK_BYTES // (8 * n_values))
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))
@@ -119,6 +122,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Rows:
         Is not changed: see `Rows.remember_on`.
     X : array-like or torch tensor of shape (n, features), (n, height, width), \
 (n, height, width, channels) or (n, channels, height, width); or Rows
+        Also a torch Dataset or DataLoader, or an array of a file: see `StoredRows`.
     reset : bool
         True in ``fit``; False where X must match what was fitted.
 
@@ -134,33 +138,51 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Rows:
         If X is empty, sparse, not numeric, not finite, has missing or masked values, or its rows
         have another shape.
     TypeError
-        If X is a torch Dataset or DataLoader.
+        If X is a torch data set that cannot be asked for any row, or for rows that are no arrays.
     """
     if isinstance(X, Rows):
         return _compared(estimator, X, reset)
+    if is_stored(X):
+        return _check_stored(estimator, StoredRows(X), reset)
     X, origin = _as_array(X)
-    shape = tuple(X.shape)
-    if len(shape) > 4:
-        raise ValueError(
-            f"X has {len(shape)} dimensions, shape {shape}. Give a table (n, features) or "
-            "images (n, height, width), (n, height, width, channels) or "
-            "(n, channels, height, width)."
-        )
-    if not reset:
-        _check_shape(estimator, shape)
+    _check_shape(estimator, tuple(X.shape), reset)
+    array, names = _validated(estimator, X, reset)
+    return Rows(array, origin or _origin(array.dtype), names)
+
+
+def _check_stored(estimator: Any, X: StoredRows, reset: bool) -> Rows:
+    """All rows are read once to see that they are finite, and not kept."""
+    _check_shape(estimator, X.shape, reset)
+    rows, origin = Rows(X, _origin(X.given)), _origin(X.given)
+    _validated(estimator, X[:1], reset)  # also where there is none
+    is_byte = origin == "integer"
+    for chunk in rows.chunks():
+        _validated(estimator, chunk, reset)
+        is_byte = is_byte and _are_bytes(chunk)
+    if X.ndim > 2 and (is_byte or origin == "bool"):
+        X.dtype = np.dtype(np.uint8 if is_byte else np.float32)
+    return rows
+
+
+def _are_bytes(X: NDArray[Any]) -> bool:
+    """Whether whole numbers can be 8-bit pixels."""
+    return bool(X.size and X.min() >= 0 and X.max() <= 255)
+
+
+def _validated(estimator: Any, X: Any, reset: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The array, and the names of its columns."""
     probe = copy.copy(estimator)  # gets the fitted attributes that validate_data sets
     array = validate_data(
         probe, X, reset=reset, allow_nd=True, dtype=[np.float64, np.float32, np.uint8], order="C"
     )
     if reset and array.ndim == 4:
         channel_axis(array.shape[1:])
-    names = vars(probe).get("feature_names_in_")
-    return Rows(array, origin or _origin(array.dtype), names)
+    return array, vars(probe).get("feature_names_in_")
 
 
 def _compared(estimator: Any, rows: Rows, reset: bool) -> Rows:
     if not reset:
-        _check_shape(estimator, rows.shape)
+        _check_fitted_shape(estimator, rows.shape)
         if rows.shape[1] != estimator.n_features_in_:
             raise ValueError(
                 f"X has {rows.shape[1]} features, but {type(estimator).__name__} is expecting "
@@ -175,7 +197,18 @@ def _compared(estimator: Any, rows: Rows, reset: bool) -> Rows:
     return rows
 
 
-def _check_shape(estimator: Any, shape: tuple[int, ...]) -> None:
+def _check_shape(estimator: Any, shape: tuple[int, ...], reset: bool) -> None:
+    if len(shape) > 4:
+        raise ValueError(
+            f"X has {len(shape)} dimensions, shape {shape}. Give a table (n, features) or "
+            "images (n, height, width), (n, height, width, channels) or "
+            "(n, channels, height, width)."
+        )
+    if not reset:
+        _check_fitted_shape(estimator, shape)
+
+
+def _check_fitted_shape(estimator: Any, shape: tuple[int, ...]) -> None:
     """validate_data counts X.shape[1] only: it would take (28, 32) images for (28, 28) ones."""
     known = estimator.input_shape_
     if shape == known and len(known) > 1:
@@ -193,11 +226,6 @@ def _check_shape(estimator: Any, shape: tuple[int, ...]) -> None:
 
 def _as_array(X: Any) -> tuple[Any, str | None]:
     """An array, data frame or sparse matrix, and where it is clear what its values were."""
-    if isinstance(X, torch.utils.data.Dataset | torch.utils.data.DataLoader):
-        raise TypeError(
-            f"X is a torch {type(X).__name__}. Give an array or a tensor of its rows, for instance "
-            "torch.cat([batch[0] for batch in loader]) for a loader of tuples."
-        )
     if isinstance(X, torch.Tensor):
         X = _from_torch(X)
     if sparse.issparse(X) or hasattr(X, "columns") or hasattr(X, "__dataframe__"):
@@ -210,7 +238,7 @@ def _as_array(X: Any) -> tuple[Any, str | None]:
     origin = _origin(X.dtype)
     if X.ndim > 2 and origin == "bool":
         return X.astype(np.float32), origin
-    if X.ndim > 2 and origin == "integer" and X.size and X.min() >= 0 and X.max() <= 255:
+    if X.ndim > 2 and origin == "integer" and _are_bytes(X):
         return X.astype(np.uint8), origin
     return X, origin
 

@@ -58,7 +58,7 @@ class Terms:
     def log_ratios(self) -> Tensor:
         """log q(z_l) - log p(z_l) summed over the units of each layer, shape (n_layers, n)."""
         if not self.layers:
-            return self.log_px.new_zeros((0, len(self.log_px)))
+            return self.log_px.new_zeros((0, self.log_px.shape[0]))
         return torch.stack([layer.log_ratio.flatten(1).sum(1) for layer in self.layers])
 
     @property

@@ -1,4 +1,4 @@
-"""Image data sets: downloaded once and stored as npz files, or included in scikit-learn."""
+"""Image data sets: fetched, or included in scikit-learn; your pictures; many files as one."""
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
@@ -11,6 +11,8 @@ from skood.datasets._fetch import (
     fetch_svhn,
     load,
 )
+from skood.datasets._image_folder import load_image_folder
+from skood.datasets._shards import join_shards
 
 __all__ = [
     "available",
@@ -20,7 +22,9 @@ __all__ = [
     "fetch_kmnist",
     "fetch_mnist",
     "fetch_svhn",
+    "join_shards",
     "load",
     "load_digit_images",
+    "load_image_folder",
     "load_photo_tiles",
 ]

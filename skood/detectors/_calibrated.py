@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from numbers import Real
 from typing import Any, ClassVar
@@ -14,18 +15,23 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.core.callbacks import CallbackSupportMixin, fit_task
+from skood.core.callers import stacklevel_of_user
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
-from skood.core.parameters import check_group_size, draw_seed
+from skood.core.parameters import check_count, check_group_size, draw_seed
+from skood.core.progress import shows_progress
 from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.core.savable import Savable
 from skood.detectors._shared_models import SharedModels
 
 __all__ = ["CalibratedDetector"]
 
 _Floats = NDArray[np.float64]
+_log = logging.getLogger(__name__)
 
 
-class CalibratedDetector(OutlierMixin, BaseEstimator):
+class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstimator):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
     It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
@@ -71,6 +77,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     calibration_fraction: Any
     random_state: Any
 
+    @fit_task
+    @shows_progress
     def fit(self, X: ArrayLike | Tensor, y: Any = None) -> Any:
         """Learn what is normal and set the threshold, from normal rows.
 
@@ -123,11 +131,21 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         stop = self._learn(training, seed)
         rows.remember_on(self)
         self._calibrate(left)
+        _log.info(
+            "%s: the threshold is %.6g, for a false positive rate of %g, from %d of %d rows",
+            *(type(self).__name__, self.offset_, self.fpr, len(left), len(rows)),
+        )
         if stop is not None:
             raise stop
 
     def _draw_seed(self) -> int:
-        return draw_seed(self.random_state)
+        fixed = self.random_state is None and self._keeps_training
+        return draw_seed(0 if fixed else self.random_state)
+
+    @property
+    def _keeps_training(self) -> bool:
+        """Whether a trained network is found again, which it can only be on the same rows."""
+        return False
 
     def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
         """Rows to learn from, and rows in random order that set the threshold."""
@@ -185,6 +203,13 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return "calibration_scores_" in vars(self)
 
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        scores = attributes["calibration_scores_"]
+        is_ordered = scores.ndim == 1 and len(scores) > 0 and (np.diff(scores) >= 0).all()
+        if scores.dtype != np.float64 or not is_ordered or not np.isfinite(scores).all():
+            raise ValueError("its calibration scores are not finite numbers in ascending order")
+        super()._restore(attributes)
+
     def _scoring_parameters(self) -> dict[str, Any]:
         """Parameters on which scores depend: they are fixed by `fit`."""
         parameters = self.get_params(deep=False)
@@ -224,7 +249,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
                 "use the whole range of their type, columns of tables should not hold single huge "
                 "values.",
                 CalibrationWarning,
-                stacklevel=5,
+                stacklevel=stacklevel_of_user(),
             )
 
     def _fit_threshold(self, rows: Rows) -> None:
@@ -287,6 +312,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """OOD scores of groups of the calibration rows."""
         return self._combine(chunk(self.calibration_statistics_, group_size))
 
+    @shows_progress
     def ood_score(self, X: ArrayLike | Tensor) -> _Floats:
         """The papers' number for each row, shape (n,), float64: the HIGHER, the more OOD.
 
@@ -328,6 +354,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """
         return p_values(self.score_samples(X), self.calibration_scores_)
 
+    @shows_progress
     def group_ood_score(self, X: ArrayLike | Tensor, group_size: int) -> _Floats:
         """OOD score of consecutive groups of rows that come from one source.
 
@@ -362,6 +389,27 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             If there are so few that no p-value can be as small as ``fpr``.
         """
         scores = -self.group_ood_score(X, group_size)
-        calibration = -self._calibration_groups(int(group_size))
+        calibration = self.calibration_group_scores(group_size)
         warn_if_few(len(calibration), self.fpr, "groups")
         return p_values(scores, calibration)
+
+    def calibration_group_scores(self, group_size: int) -> _Floats:
+        """Scores of groups of the calibration rows, of which each row belongs to one at most.
+
+        Parameters
+        ----------
+        group_size : int
+
+        Returns
+        -------
+        ndarray of shape (n_calibration // group_size,), float64
+            In the sign of `score_samples`: the LOWER, the more abnormal. Minus `group_ood_score` of
+            groups of normal rows is exchangeable with them.
+
+        Raises
+        ------
+        ValueError
+            If ``group_size`` is no positive integer, or larger than the number of calibration rows.
+        """
+        check_is_fitted(self)
+        return -self._calibration_groups(check_count("group_size", group_size))

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from torch import Tensor
 
 from skood.core.parameters import draw_seed
+from skood.core.progress import shows_progress
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._default_members import default_members
@@ -59,7 +60,10 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         learn once more from all rows but the former. "auto" is 0.1; of less than 5,000 images,
         500, but at most a quarter, since members learn there how tens of layers go together.
     random_state : int, RandomState instance or None, default=None
-        Rules the split, and the members that have no ``random_state`` of their own.
+        Rules the split, and the members that have no ``random_state`` of their own. None is 0 if
+        a member keeps its training: with ``memory``, or a ``checkpoint`` of its model's trainer.
+    verbose : int, default=0
+        With 1, the progress of all members' training and scoring is shown.
 
     Attributes
     ----------
@@ -103,8 +107,9 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],
         "detectors": [list, None],
         "method": [StrOptions({*METHODS})],
+        "verbose": ["verbose"],
     }
-    _not_scoring = CalibratedDetector._not_scoring | {"detectors"}
+    _not_scoring = CalibratedDetector._not_scoring | {"detectors", "verbose"}
 
     def __init__(
         self,
@@ -114,12 +119,14 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
         fpr: float = 0.05,
         calibration_fraction: float | str = "auto",
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.detectors = detectors
         self.method = method
         self.fpr = fpr
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
+        self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters, with ``deep`` those of the members as ``name__parameter`` too."""
@@ -128,6 +135,11 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     def set_params(self, **params: Any) -> Any:
         """Set parameters: of the detector, a member by its name, or one of a member's."""
         return self._set_params("detectors", **params)
+
+    @property
+    def _keeps_training(self) -> bool:
+        members = self.detectors or []
+        return any(_is_member(member) and member[1]._keeps_training for member in members)
 
     def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows]:
         members = default_members(rows) if self.detectors is None else self.detectors
@@ -212,6 +224,7 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     def _statistic(self, rows: Rows) -> _Floats:
         return METHODS[self.method](self._evidence(rows), self.weights_)
 
+    @shows_progress
     def score_members(self, X: ArrayLike | Tensor) -> _Floats:
         """How much each member has against a row, in the order of ``detectors_``.
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.detectors._calibrated import CalibratedDetector
+from skood.detectors._isolation_trees import IsolationTrees
 from skood.detectors._shared_models import SharedModels
 
 __all__ = ["ConformalDetector"]
@@ -48,7 +49,7 @@ class ConformalDetector(CalibratedDetector):
     Attributes
     ----------
     estimator_ : estimator
-        The fitted estimator.
+        The fitted estimator; after saving and loading, the `IsolationTrees` of an isolation forest.
     rows_ : RowSpec
         Shape, kind and units of the rows; new ones on another scale are refused.
     calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
@@ -129,6 +130,13 @@ class ConformalDetector(CalibratedDetector):
         if self._is_frozen:  # what it was fitted on is not known
             self.rows_ = RowSpec.of(rows)
         super()._calibrate(rows)
+
+    def _to_save(self) -> dict[str, Any]:
+        attributes = super()._to_save()
+        # The trees of scikit-learn crash the process where a file has wrong numbers in them.
+        if type(self.estimator_) is IsolationForest:
+            attributes["estimator_"] = IsolationTrees.of(self.estimator_)
+        return attributes
 
     def _given(self, rows: Rows, estimator: Any) -> Any:
         """Rows as the estimator takes them."""

@@ -37,15 +37,15 @@ class DoSE(ModelDetector):
     ----------
     model : estimator, FrozenEstimator or None, default=None
         Any generative model of skood; None is ``HVAE()``.
-    fpr, calibration_fraction, memory, random_state
+    fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Half of the calibration rows are those that statistics are compared
         with (at most 1,000), the others set the threshold.
 
     Attributes
     ----------
     statistic_names_ : list of str
-        What is compared: log p(x | z), and for each latent layer log p(z) and log q(z); of flows
-        log p(x) and the log norm of the base variables.
+        What is compared: log p(x | z), and for each latent layer log p(z) and log q(z); log p(x)
+        of models without latent layers, and of flows the log norm of the base variables too.
     densities_ : dict from int to skood.scores.density.LogDensity
         Of each statistic on normal rows, by its place; those that never vary have none.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
@@ -82,12 +82,14 @@ class DoSE(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     @property
     def _reference_fraction(self) -> float:
@@ -102,11 +104,11 @@ class DoSE(ModelDetector):
         varies = statistics.std(axis=1) > 1e-9 * (1 + np.abs(statistics.mean(axis=1)))
         self.densities_ = {i: LogDensity.fit(statistics[i]) for i in np.flatnonzero(varies)}
         n_layers = (len(statistics) - 1) // 2
-        self.statistic_names_ = ["log p(x | z)"] + [
+        self.statistic_names_ = ["log p(x | z)" if n_layers else "log p(x)"] + [
             f"log {letter}(z{i})" for i in range(1, n_layers + 1) for letter in "pq"
         ]
         if isinstance(self.model_.network_, InvertibleNetwork):
-            self.statistic_names_ = ["log p(x)", "log |z|"]
+            self.statistic_names_.append("log |z|")
 
     def _statistic(self, rows: Rows) -> _Floats:
         statistics, total = self._statistics(rows), np.zeros(len(rows))

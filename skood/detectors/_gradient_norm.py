@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skood.calibration import warn_if_few
 from skood.core.parameters import check_group_size
+from skood.core.progress import shows_progress
 from skood.core.protocols import InvertibleNetwork, NetworkModel
 from skood.core.rows import Rows, check_rows
 from skood.detectors._layer_norms import LayerNorms
@@ -73,7 +74,9 @@ class GradientNorm(ModelDetector):
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -148,6 +151,7 @@ class GradientNorm(ModelDetector):
         calibration_fraction: float = 0.3,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.combine = combine
@@ -159,6 +163,7 @@ class GradientNorm(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     layer_score_unit_ = "standard deviations"
 
@@ -223,18 +228,22 @@ class GradientNorm(ModelDetector):
         return self._score_groups(rows, 1)
 
     def _score_groups(self, rows: Rows, group_size: int) -> NDArray[np.float64]:
+        self._check_fitted_for(group_size)
+        squared = self._squared(rows, group_size)
+        return COMBINATIONS[self.combine](squared, self.log_norms_[group_size])
+
+    def _calibration_groups(self, group_size: int) -> NDArray[np.float64]:
+        self._check_fitted_for(group_size)
+        if group_size == 1:
+            return super()._calibration_groups(1)
+        return self.calibration_group_scores_
+
+    def _check_fitted_for(self, group_size: int) -> None:
         if group_size not in self.log_norms_:
             raise ValueError(
                 f"group_size must be 1 or {self.group_size}, for which this {type(self).__name__} "
                 f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
-        squared = self._squared(rows, group_size)
-        return COMBINATIONS[self.combine](squared, self.log_norms_[group_size])
-
-    def _calibration_groups(self, group_size: int) -> NDArray[np.float64]:
-        if group_size == 1:
-            return super()._calibration_groups(1)
-        return self.calibration_group_scores_
 
     def squared_norms(self, X: ArrayLike | Tensor, group_size: int = 1) -> NDArray[np.float64]:
         """Squared norms of the gradients, layer by layer, for consecutive groups of rows.
@@ -255,14 +264,15 @@ class GradientNorm(ModelDetector):
         rows = check_rows(self, X, reset=False)
         return self._squared(rows, check_group_size(group_size, len(rows)))
 
+    @shows_progress
     def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
         """Where a row is unusual: the log norm of each layer, compared with normal rows.
 
         Returns
         -------
-        ndarray of shape (n, len(layer_names_)), float64
-            Distance from the mean in standard deviations; positive where the gradient is larger
-            than usual.
+        ndarray of shape (n, n_used_layers), float64
+            Distance from the mean in standard deviations, in the order of ``layer_names_``;
+            positive where the gradient is larger than usual.
         """
         rows = self._checked(X)
         return self.log_norms_[1].standardise(self._squared(rows, 1))

@@ -13,14 +13,26 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
-from skood.core.protocols import DensityModel, LatentModel
+from skood.core.callers import stacklevel_of_user
+from skood.core.progress import shows_progress
+from skood.core.protocols import DensityModel, ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import (
+    AdaptiveRatio,
+    LastRatio,
+    MostSignificantRatio,
+    OptimalRatio,
+    RatioWithFloor,
+    ScoringModule,
+)
 from skood.detectors._shared_models import SharedModels
+from skood.scores.likelihood_floor import with_likelihood_floor
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,
+    centre_and_spread,
     information_ratios,
     layer_contributions,
     likelihood_ratios,
@@ -73,7 +85,9 @@ class HierarchicalLLR(ModelDetector):
         ``fpr`` on the same rows then train nothing.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -135,6 +149,7 @@ class HierarchicalLLR(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.k = k
@@ -145,6 +160,7 @@ class HierarchicalLLR(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     _model_protocol = LatentModel
 
@@ -155,7 +171,7 @@ class HierarchicalLLR(ModelDetector):
             warnings.warn(
                 "HierarchicalLLR is made for images: on tables it detects worse than the distance "
                 "to the nearest neighbours. Use CombinedDetector() there.",
-                stacklevel=5,
+                stacklevel=stacklevel_of_user(),
             )
         return super()._learn(rows, seed, shared)
 
@@ -205,11 +221,8 @@ class HierarchicalLLR(ModelDetector):
 
     @property
     def _has_floor(self) -> bool:
-        """Whether the likelihood of rows has no bottom, as for real values (before a fit: of X)."""
-        if self.k == "max" or "models_" not in vars(self):
-            return False
-        spec = getattr(self.model_, "rows_", None)
-        return len(self.input_shape_) == 1 if spec is None else spec.kind == "real"
+        """Whether rows far out need the likelihood beside the ratio."""
+        return self.k != "max" and self._takes_real_values
 
     @property
     def _fewest_calibration_rows(self) -> int:
@@ -228,8 +241,12 @@ class HierarchicalLLR(ModelDetector):
         ratio = self._ratio(bounds, nll)
         if not self._has_floor:
             return ratio
-        missing = self.reference_likelihood_ - bounds[0]
-        return np.where(missing > 0, np.maximum(ratio, self.reference_ratio_ + missing), ratio)
+        return with_likelihood_floor(
+            ratio,
+            bounds[0],
+            largest_ratio=self.reference_ratio_,
+            smallest_log_likelihood=self.reference_likelihood_,
+        )
 
     def _ratio(self, bounds: NDArray[np.float64], nll: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.k == "ada":
@@ -242,6 +259,7 @@ class HierarchicalLLR(ModelDetector):
             bounds = bounds[1:]  # the first is the likelihood
         return likelihood_ratios(bounds)[-1]
 
+    @shows_progress
     def score_layers(self, X: ArrayLike | Tensor) -> NDArray[np.float64]:
         """Where a row is unusual: what each latent layer adds to the ratio.
 
@@ -268,16 +286,37 @@ class HierarchicalLLR(ModelDetector):
     def _bounds(
         self, rows: Rows, every_layer: bool = False
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        prior_layers: Sequence[Collection[int]] | None = None
-        if isinstance(self.k, Integral) and not every_layer:
-            prior_layers = [(), range(1, int(self.k) + 1)]
-            if self.l is not None:
-                prior_layers[0] = range(self.l, self.model_.n_layers_ + 1)
-                prior_layers = [(), *prior_layers] if self._has_floor else prior_layers
         bounds: tuple[NDArray[np.float64], NDArray[np.float64]] = self.model_.bounds(
             self._of_model(rows),
             n_importance_samples=self.n_importance_samples,
             below=self.below,
-            prior_layers=prior_layers,
+            prior_layers=None if every_layer else self._prior_layers(),
         )
         return bounds
+
+    def _prior_layers(self) -> Sequence[Collection[int]] | None:
+        """Of the bounds that the score is made of; None is L>k for every k."""
+        if not isinstance(self.k, Integral):
+            return None
+        prior_layers: list[Collection[int]] = [(), range(1, int(self.k) + 1)]
+        if self.l is not None:
+            prior_layers[0] = range(self.l, self.model_.n_layers_ + 1)
+        return [(), *prior_layers] if self.l is not None and self._has_floor else prior_layers
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableDensityModel)
+        bounds = model.bounds_module(
+            n_importance_samples=self.n_importance_samples,
+            below=self.below,
+            prior_layers=self._prior_layers(),
+        )
+        return ScoringModule(model.rows_, bounds, self._ratio_module())
+
+    def _ratio_module(self) -> nn.Module:
+        if self.k == "max":
+            return MostSignificantRatio(*centre_and_spread(self.reference_ratios_))
+        ratio = {"ada": AdaptiveRatio, "opt": OptimalRatio}.get(str(self.k), LastRatio)()
+        if not self._has_floor:
+            return ratio
+        return RatioWithFloor(ratio, self.reference_ratio_, self.reference_likelihood_)

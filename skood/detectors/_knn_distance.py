@@ -36,8 +36,10 @@ class KNNDistance(CalibratedDetector):
     ----------
     vectors_ : StandardizedVectors
         From rows to standardised coordinates.
-    neighbors_ : sklearn.neighbors.NearestNeighbors
+    training_vectors_ : ndarray of shape (n, n_coordinates)
         The normal rows, in standardised coordinates.
+    neighbors_ : sklearn.neighbors.NearestNeighbors
+        Fitted to them.
     calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
 
@@ -80,13 +82,22 @@ class KNNDistance(CalibratedDetector):
         self.random_state = random_state
 
     def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
-        self.vectors_, X = StandardizedVectors.fit(rows, seed)
-        n_neighbors = min(self.n_neighbors, len(rows))
-        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(X)
+        self.vectors_, self.training_vectors_ = StandardizedVectors.fit(rows, seed)
+        self.neighbors_ = NearestNeighbors().fit(self.training_vectors_)
+
+    def _to_save(self) -> dict[str, Any]:
+        attributes = super()._to_save()
+        del attributes["neighbors_"]  # follows from the vectors
+        return attributes
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        super()._restore(attributes)
+        self.neighbors_ = NearestNeighbors().fit(self.training_vectors_)
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         return self.vectors_.map(self._mean_distance, rows, type(self).__name__)
 
     def _mean_distance(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self.neighbors_.kneighbors(X)[0].mean(axis=1)
+        n_neighbors = min(self.n_neighbors, len(self.training_vectors_))
+        mean: NDArray[np.float64] = self.neighbors_.kneighbors(X, n_neighbors)[0].mean(axis=1)
         return mean

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from skood.core.batches import fixed_sizes_for, numbers_kept_per_row, padded_group
+from skood.core.batches import (
+    check_fixed_sizes,
+    fixed_sizes_for,
+    numbers_kept_per_row,
+    padded_group,
+)
 from skood.core.modes import own_modes
 from skood.core.noise import Noise
 from skood.core.protocols import NetworkModel
@@ -58,6 +63,9 @@ class LayerNorms:
     sizes: tuple[int, ...]
     target: str
     layers: str
+
+    def __post_init__(self) -> None:
+        check_fixed_sizes(self.sizes)
 
     @classmethod
     def fit(

@@ -9,10 +9,13 @@ import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
+from torch import nn
 
-from skood.core.protocols import LatentModel
+from skood.core.protocols import ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import NegativeBound, ScoringModule
+from skood.models._density import BaseDensity
 
 __all__ = ["Likelihood"]
 
@@ -39,7 +42,9 @@ class Likelihood(ModelDetector):
         Where trained models are kept, as in `sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
         Rules the split, and the model if that has no ``random_state`` of its own. With ``memory``,
-        None is 0.
+        or a ``checkpoint`` of the model's trainer, None is 0.
+    verbose : int, default=0
+        With 1, the progress of training and of scoring is shown.
 
     Attributes
     ----------
@@ -79,6 +84,7 @@ class Likelihood(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.fpr = fpr
@@ -86,9 +92,28 @@ class Likelihood(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
-        if not isinstance(self.model_, LatentModel):
-            return -np.asarray(self.model_.score_samples(self._of_model(rows)), dtype=np.float64)
-        n_samples = self.n_importance_samples
-        return -self.model_.score_samples(self._of_model(rows), n_importance_samples=n_samples)
+        return -self._log_likelihood(rows)
+
+    def _log_likelihood(self, rows: Rows, name: str = "model") -> NDArray[np.float64]:
+        """Of each row under one of ``models_``, nats; all of them see the noise of ``model_``."""
+        model, X = self.models_[name], self._of_model(rows, name)
+        if isinstance(model, BaseDensity) and isinstance(self.model_, BaseDensity):
+            model = model.with_scoring_noise_of(self.model_)
+        if not isinstance(model, LatentModel):
+            return np.asarray(model.score_samples(X), dtype=np.float64)
+        return model.score_samples(X, n_importance_samples=self.n_importance_samples)
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableDensityModel)
+        bound = model.bounds_module(
+            n_importance_samples=self.n_importance_samples, prior_layers=[()]
+        )
+        return ScoringModule(model.rows_, bound, NegativeBound(), *self._modules_of_score())
+
+    def _modules_of_score(self) -> tuple[nn.Module, ...]:
+        """From the statistic of each row to its score: `_combine`, for single rows."""
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -34,6 +35,31 @@ _DIGITS = 6
 _TOLERANCE = 0.01
 
 
+@dataclass(frozen=True)
+class MixtureDensity:
+    """The density of a Gaussian mixture.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+    means : ndarray of shape (n_components, n_coordinates)
+    roots : ndarray of shape (n_components, n_coordinates, n_coordinates)
+        R, upper triangular, where R R' is the inverse of the covariance.
+    """
+
+    weights: _Floats
+    means: _Floats
+    roots: _Floats
+
+    def log_density(self, X: _Floats) -> _Floats:
+        """At rows X of shape (n, n_coordinates), nats, shape (n,)."""
+        squares = np.square((X - self.means[:, None]) @ self.roots).sum(axis=2)
+        volumes = np.log(np.diagonal(self.roots, axis1=1, axis2=2)).sum(axis=1)
+        constants = np.log(self.weights) + volumes - X.shape[1] / 2 * np.log(2 * np.pi)
+        log_density: _Floats = logsumexp(constants[:, None] - squares / 2, axis=0)
+        return log_density
+
+
 class MixtureLikelihood(CalibratedDetector):
     """Out-of-distribution detection by the negative log density of averaged Gaussian mixtures.
 
@@ -55,7 +81,8 @@ class MixtureLikelihood(CalibratedDetector):
     ----------
     vectors_ : StandardizedVectors
         From rows to standardised coordinates.
-    mixtures_ : list of sklearn.mixture.GaussianMixture
+    mixtures_ : list of MixtureDensity
+        In standardised coordinates.
     calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
 
@@ -105,7 +132,7 @@ class MixtureLikelihood(CalibratedDetector):
         rng = np.random.default_rng([seed, Stream.INITIALISATION])
         self.mixtures_ = [self._fitted_mixture(X, rng) for _ in range(self.n_mixtures)]
 
-    def _fitted_mixture(self, X: _Floats, rng: np.random.Generator) -> GaussianMixture:
+    def _fitted_mixture(self, X: _Floats, rng: np.random.Generator) -> MixtureDensity:
         n_rows = min(_MOST_ROWS, max(2, round(_PART * len(X))), len(X))
         part = X[rng.permutation(len(X))[:n_rows]]
         part = np.concatenate([part] * (2 // len(part) or 1))  # scikit-learn wants two rows
@@ -119,12 +146,13 @@ class MixtureLikelihood(CalibratedDetector):
             random_state=int(rng.integers(2**31)),
         )
         with config_context(array_api_dispatch=False):  # which k-means does not know
-            return mixture.fit(part)
+            mixture.fit(part)
+        return MixtureDensity(mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
 
     def _statistic(self, rows: Rows) -> _Floats:
         return self.vectors_.map(self._negative_log_density, rows, type(self).__name__)
 
     def _negative_log_density(self, X: _Floats) -> _Floats:
-        log_densities = [mixture.score_samples(X) for mixture in self.mixtures_]
+        log_densities = [mixture.log_density(X) for mixture in self.mixtures_]
         total: _Floats = logsumexp(log_densities, axis=0)
         return np.log(len(log_densities)) - total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from joblib import Memory
@@ -14,7 +15,8 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
-from skood.core.parameters import draw_seed
+from skood.core.callers import stacklevel_of_user
+from skood.core.exceptions import ExportError
 from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
 from skood.detectors._calibrated import CalibratedDetector
@@ -23,16 +25,9 @@ from skood.models import HVAE
 from skood.models._base import BaseGenerativeModel
 from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
+from skood.training.trainer import WITHOUT_EFFECT
 
-__all__ = ["ModelDetector"]
-
-# What a trained network does not depend on.
-_NOT_TRAINING = {
-    "device": "cpu",
-    "verbose": 0,
-    "trainer__callbacks": (),
-    "trainer__on_interrupt": "raise",
-}
+__all__ = ["ModelDetector", "trained", "unfrozen"]
 
 
 class ModelDetector(NestedDefaults, CalibratedDetector):
@@ -41,24 +36,28 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     A subclass gives ``__init__`` with at least the parameters constrained below, the protocol of
     what it asks of its models, and ``_statistic(rows)``; see `CalibratedDetector` for the rest. If
     it has several models, ``_model_parameters`` names the parameters that hold them, and
-    ``models_`` has them fitted; ``model_`` is the one called ``model``.
+    ``models_`` has them fitted; ``model_`` is the one called ``model``. Where a parameter stands
+    for several models, it gives ``_unfitted_models(rows, seed)``; where not all are trained on the
+    same rows, ``_trainings(rows, seed)``.
 
     Attributes
     ----------
     model_ : estimator
         The fitted generative model.
     models_ : dict from str to estimator
-        All of them by the name of the parameter.
+        All of them, by the name of the parameter that holds them.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CalibratedDetector._parameter_constraints,
         "model": [HasMethods(["fit"]), FrozenEstimator, None],
         "memory": [str, Memory, None],
+        "verbose": ["verbose"],
     }
     _model_parameters: ClassVar[tuple[str, ...]] = ("model",)
     _model_protocol: ClassVar[type] = DensityModel
-    _not_scoring = CalibratedDetector._not_scoring | {"model", "memory"}
+    _not_scoring = CalibratedDetector._not_scoring | {"model", "memory", "verbose"}
+    _not_saved = CalibratedDetector._not_saved | {"memory"}
     model: Any
     memory: str | Memory | None
 
@@ -94,10 +93,13 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         """
         return super().fit(X)
 
-    def _draw_seed(self) -> int:
-        # A cache can only hit if the split is the same again.
-        fixed = self.random_state is None and self.memory is not None
-        return draw_seed(0 if fixed else self.random_state)
+    @property
+    def _keeps_training(self) -> bool:
+        models = [getattr(self, name) for name in self._model_parameters]
+        trainers = [getattr(model, "trainer", None) for model in models]
+        return self.memory is not None or any(
+            getattr(trainer, "checkpoint", None) is not None for trainer in trainers
+        )
 
     @property
     def _is_frozen(self) -> bool:
@@ -106,26 +108,40 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     def _learn(
         self, rows: Rows, seed: int, shared: SharedModels | None = None
     ) -> BaseException | None:
-        models = {name: self._unfitted(name, seed, rows) for name in self._model_parameters}
+        trainings = self._trainings(rows, seed)
         alone, shared = shared is None, shared or SharedModels()
-        fitted: dict[str, Any] = {}
-        for name, model in models.items():
-            if isinstance(model, FrozenEstimator):
-                fitted[name] = model.estimator
-                continue
-            # Where there are few rows, detectors keep other numbers of them for calibration.
-            key = name if alone else str(hash_of((_key(model), len(rows))))
-            if key not in shared.fitted:
-                self._train_into(shared, key, model, rows)
-            fitted[name] = shared.fitted[key]
-        self.models_ = fitted
+        keys = {
+            name: name if alone else _shared_key(model, given, rows)
+            for name, (model, given) in trainings.items()
+            if not isinstance(model, FrozenEstimator)
+        }
+        missing = [name for name, key in keys.items() if key not in shared.fitted]
+        self._train_all(shared, {keys[name]: trainings[name] for name in missing})
+        self.models_ = {
+            name: shared.fitted[keys[name]] if name in keys else model.estimator
+            for name, (model, _) in trainings.items()
+        }
         return shared.interrupt
 
+    def _trainings(self, rows: Rows, seed: int) -> dict[str, tuple[Any, Rows]]:
+        """Each of `_unfitted_models` with the rows that it is trained on."""
+        return {name: (model, rows) for name, model in self._unfitted_models(rows, seed).items()}
+
+    def _unfitted_models(self, rows: Rows, seed: int) -> dict[str, Any]:
+        """Models as they will be named in ``models_``: frozen, or copies to be trained."""
+        return {name: self._unfitted(name, seed, rows) for name in self._model_parameters}
+
+    def _train_all(self, shared: SharedModels, trainings: Mapping[str, tuple[Any, Rows]]) -> None:
+        """Put the models, trained, among the shared ones, under the same keys."""
+        for key, (model, rows) in trainings.items():
+            self._train_into(shared, key, model, rows)
+
     def _train_into(self, shared: SharedModels, key: str, model: Any, rows: Rows) -> None:
+        """Train one model, unless a Ctrl-C has ended the training of another."""
         if shared.interrupt is not None and isinstance(model, BaseGenerativeModel):
             raise shared.interrupt
         try:
-            shared.fitted[key] = _trained(model, rows, check_memory(self.memory))
+            shared.fitted[key] = trained(model, rows, check_memory(self.memory))
         except KeyboardInterrupt as interrupt:
             # Set the threshold for what it has learned, if anything, and then stop. SIGTERM
             # (a SystemExit) cannot wait for that, and nobody will ask for it.
@@ -134,8 +150,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
             shared.fitted[key], shared.interrupt = model, interrupt
 
     def _check_learnable(self, rows: Rows) -> None:
-        for name in self._model_parameters:
-            self._unfitted(name, 0, rows)
+        self._unfitted_models(rows, 0)
 
     @property
     def model_(self) -> Any:
@@ -179,12 +194,34 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
     def _check_layers(self, name: str, n_layers: int) -> None:
         """Raise ValueError if the model called ``name`` has the wrong number of latent layers."""
 
+    @property
+    def _takes_real_values(self) -> bool:
+        """Whether the fitted model takes rows for real numbers, whose likelihood has no bottom."""
+        if "models_" not in vars(self):
+            return False
+        spec = getattr(self.model_, "rows_", None)
+        return len(self.input_shape_) == 1 if spec is None else spec.kind == "real"
+
     def _of_model(self, rows: Rows, name: str = "model") -> Any:
         """Rows as one of the models takes them: skood's own do not check them again."""
         model = self.models_[name]
         if isinstance(model, BaseDensity):
             return rows
         return rows.as_known_to(model)
+
+    def _exportable_model(self, protocol: type) -> Any:
+        """The fitted model, if it offers what an exported score is made of."""
+        check_is_fitted(self)
+        self._check_scoring_parameters()
+        missing = missing_members(protocol, self.model_)
+        if missing:
+            name = type(self.model_).__name__
+            raise ExportError(
+                f"{type(self).__name__} over {name} cannot be exported, since {name} has no "
+                f"{', '.join(missing)}. Use a generative model of skood, or serve the detector "
+                "itself, as docs/recipes/serve does."
+            )
+        return self.model_
 
     def score(self, X: ArrayLike | Tensor, y: Any = None) -> float:
         """Mean held-out log-likelihood of the model, nats per row; the higher, the better.
@@ -196,11 +233,16 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         return score
 
 
+def unfrozen(model: Any) -> Any:
+    """The model itself, whether it is frozen or not."""
+    return model.estimator if isinstance(model, FrozenEstimator) else model
+
+
 class _Interrupted(Exception):
     """Carries an interrupted model past the cache, which must not keep it."""
 
 
-def _trained(model: Any, rows: Rows, memory: Memory) -> Any:
+def trained(model: Any, rows: Rows, memory: Memory) -> Any:
     """The model trained on the rows, or taken from the cache if it was before."""
     given = rows if isinstance(model, BaseDensity) else rows.as_given()
     if memory.location is None:
@@ -213,13 +255,22 @@ def _trained(model: Any, rows: Rows, memory: Memory) -> Any:
     return found.set_params(**model.get_params(deep=False))
 
 
+def _shared_key(model: Any, given: Rows, rows: Rows) -> str:
+    """What two trainings have in common whose results are the same: the model and its rows.
+
+    Rows that all detectors have alike are told by their number, since where there are few,
+    detectors keep other numbers of them for calibration; and others by what they hold.
+    """
+    return str(hash_of((_key(model), len(rows), None if given is rows else given)))
+
+
 def _key(model: Any) -> Any:
     """The model with all that training does not depend on set to the same."""
     key = clone(model)
     names = set(key.get_params())
     if isinstance(key, BaseGenerativeModel):
-        names |= _NOT_TRAINING.keys()  # of a default trainer, too
-    same = {name: value for name, value in _NOT_TRAINING.items() if name in names}
+        names |= WITHOUT_EFFECT.keys()  # of a default trainer, too
+    same = {name: value for name, value in WITHOUT_EFFECT.items() if name in names}
     return key.set_params(**same)
 
 
@@ -233,7 +284,7 @@ def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:
         warnings.warn(
             f"The cached {type(model).__name__} cannot be read ({type(error).__name__}: {error}); "
             "it is trained again.",
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )
         stored.clear()
         found = train.call_and_shelve(key, model, given).get()

@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.covariance import OAS, ShrunkCovariance
+from torch import nn
 
-from skood.core.protocols import ScoreModel
+from skood.core.protocols import ExportableScoreModel, ScoreModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
+from skood.detectors._scoring_modules import Mahalanobis, ScoringModule
 from skood.models import Gaussian
 
 __all__ = ["ScoreNorm"]
@@ -42,14 +45,17 @@ class ScoreNorm(ModelDetector):
         ``Gaussian()``.
     noise_levels : sequence of positive floats, default=(0.04, 0.1, 0.2, 0.4, 1.0, 2.0)
         Standard deviations of the noise, in those of the training values.
-    fpr, calibration_fraction, memory, random_state
+    fpr, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. Half of the calibration rows say how norms go together, the others set
         the threshold.
 
     Attributes
     ----------
-    norms_ : sklearn.covariance.ShrunkCovariance or OAS
-        Mean and covariance of the log norms of normal rows.
+    mean_ : ndarray of shape (n_levels,)
+    precision_ : ndarray of shape (n_levels, n_levels)
+        Mean and inverse covariance of the log norms of normal rows.
+    shrinkage_ : float in [0, 1]
+        How far that covariance was moved to a multiple of the identity: far, if rows are few.
     model_, calibration_scores_, calibration_statistics_, offset_, input_shape_, n_features_in_
         See `CalibratedDetector`.
 
@@ -90,6 +96,7 @@ class ScoreNorm(ModelDetector):
         calibration_fraction: float = 0.2,
         memory: str | Memory | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.model = model
         self.noise_levels = noise_levels
@@ -97,6 +104,7 @@ class ScoreNorm(ModelDetector):
         self.calibration_fraction = calibration_fraction
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def _check_learnable(self, rows: Rows) -> None:
         levels = list(self.noise_levels)
@@ -123,11 +131,27 @@ class ScoreNorm(ModelDetector):
         return np.log(np.maximum(norms, np.finfo(np.float64).tiny))
 
     def _fit_reference(self, rows: Rows) -> None:
+        log_norms, self.shrinkage_ = self._log_norms(rows), _ABOVE_ROUNDING
         # Norms at neighbouring levels are nearly the same, and shrinkage hides how they differ.
-        few = len(rows) < _FEW_ROWS_PER_LEVEL * len(self.noise_levels)
-        covariance = OAS() if few else ShrunkCovariance(shrinkage=_ABOVE_ROUNDING)
-        self.norms_ = covariance.fit(self._log_norms(rows))
+        if len(rows) < _FEW_ROWS_PER_LEVEL * len(self.noise_levels):
+            self.shrinkage_ = float(OAS().fit(log_norms).shrinkage_)
+        covariance = ShrunkCovariance(shrinkage=self.shrinkage_).fit(log_norms)
+        self.mean_, self.precision_ = covariance.location_, covariance.precision_
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        n_levels = len(attributes["mean_"])
+        if attributes["precision_"].shape != (n_levels, n_levels):  # SciPy reads past its end
+            raise ValueError(f"the precision of {n_levels} norms has another shape")
+        super()._restore(attributes)
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
-        distances: NDArray[np.float64] = self.norms_.mahalanobis(self._log_norms(rows))
-        return distances
+        log_norms = self._log_norms(rows)
+        distances = cdist(log_norms, self.mean_[None], "mahalanobis", VI=self.precision_)
+        return np.square(distances[:, 0])
+
+    def scoring_module(self) -> nn.Module:
+        """`ood_score` as a torch module, for `skood.export`."""
+        model = self._exportable_model(ExportableScoreModel)
+        norms = model.score_norms_module(tuple(self.noise_levels))
+        distance = Mahalanobis(self.mean_, self.precision_)
+        return ScoringModule(model.rows_, norms, distance)

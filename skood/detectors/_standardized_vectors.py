@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,31 +33,37 @@ class StandardizedVectors:
     ----------
     rows : RowSpec
         Of the training rows.
-    scaling : StandardScaler
-        Of each value; of pixels, only their mean is subtracted, since they share a unit.
-    projection : PCA or None
+    mean, scale : ndarray of shape (n_values,)
+        Of each value; the scale of pixels is 1, since they share a unit.
+    axes : ndarray of shape (n_coordinates, n_values), or None
         None where rows have at most 64 values.
     """
 
     rows: RowSpec
-    scaling: StandardScaler
-    projection: PCA | None
+    mean: _Floats
+    scale: _Floats
+    axes: _Floats | None
 
     @classmethod
     def fit(cls, rows: Rows, seed: int) -> tuple[StandardizedVectors, _Floats]:
         """The map, and the training rows in it, shape (n, n_coordinates)."""
         spec = RowSpec.of(rows)
         X = _vectors(spec, spec.to_tensor(np.asarray(rows), _CPU))
-        # Arrays, whatever the user has set for all transformers.
-        scaling = StandardScaler(with_std=not spec.is_image).set_output(transform="default")
-        X = scaling.fit_transform(X)
-        if X.shape[1] <= _MOST_COORDINATES:
-            return cls(spec, scaling, None), X
-        projection = PCA(min(_MOST_COORDINATES, *X.shape), random_state=seed % 2**32)
-        projection.set_output(transform="default")
+        scaling = StandardScaler(with_std=not spec.is_image).fit(X)
+        scale = np.ones(X.shape[1]) if spec.is_image else scaling.scale_
+        vectors = cls(spec, scaling.mean_, scale, None)
+        Z = vectors._coordinates(X)
+        if Z.shape[1] <= _MOST_COORDINATES:
+            return vectors, Z
+        axes = PCA(min(_MOST_COORDINATES, *Z.shape), random_state=seed % 2**32)
         with np.errstate(divide="ignore", invalid="ignore"):  # the variance of equal rows is 0
-            Z: _Floats = projection.fit_transform(X)
-        return cls(spec, scaling, projection), Z
+            axes.fit(Z)
+        vectors = replace(vectors, axes=np.ascontiguousarray(axes.components_))
+        return vectors, vectors._coordinates(X)
+
+    def _coordinates(self, X: _Floats) -> _Floats:
+        Z = (X - self.mean) / self.scale
+        return Z if self.axes is None else Z @ self.axes.T
 
     def map(self, function: Callable[[_Floats], _Floats], rows: Rows, name: str) -> _Floats:
         """``function`` of new rows in batches of a fixed size, so that company does not matter.
@@ -67,8 +73,7 @@ class StandardizedVectors:
         self.rows.check(name, rows)
 
         def evaluate(x: Tensor) -> _Floats:
-            X = self.scaling.transform(_vectors(self.rows, x))
-            return function(X if self.projection is None else self.projection.transform(X))
+            return function(self._coordinates(_vectors(self.rows, x)))
 
         return map_batches(
             evaluate, rows, lambda part: self.rows.to_tensor(part, _CPU), (LARGE_BATCH["cpu"],)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from skood.core.rows import Rows
 from skood.detectors._likelihood import Likelihood
+from skood.detectors._scoring_modules import DistanceFrom
 
 __all__ = ["Typicality"]
 
@@ -21,7 +23,7 @@ class Typicality(Likelihood):
 
     Parameters
     ----------
-    model, fpr, n_importance_samples, calibration_fraction, memory, random_state
+    model, fpr, n_importance_samples, calibration_fraction, memory, random_state, verbose
         As in `Likelihood`. A quarter of the calibration rows estimate the entropy, the others set
         the threshold.
 
@@ -57,3 +59,6 @@ class Typicality(Likelihood):
 
     def _combine(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.abs(statistics.mean(axis=1) - self.entropy_)
+
+    def _modules_of_score(self) -> tuple[nn.Module, ...]:
+        return (DistanceFrom(self.entropy_),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,14 +13,20 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skood.core.batches import resolve_device
+from skood.core.callbacks import fit_task, steps
+from skood.core.parameters import draw_seed
+from skood.core.progress import shows_progress
 from skood.core.protocols import Objective
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, unfitted_copy
 from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
 from skood.objectives import ELBO
+from skood.training.checkpoint import Checkpoint, identity_of
 from skood.training.interruption import raise_again, warn_of_interruption
 from skood.training.loop import train
+from skood.training.plan import count_epochs
+from skood.training.state import TrainingState
 from skood.training.trainer import Trainer
 
 __all__ = ["BaseGenerativeModel"]
@@ -59,6 +66,8 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
     learning_rate: float | str
     verbose: int
 
+    @fit_task
+    @shows_progress
     def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
         """Train on normal rows.
 
@@ -102,23 +111,62 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
 
     def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> bool:
         """By the trainer; returns whether SIGTERM ended it."""
-        self._trainer.check()
-        state = train(
-            network,
-            self._objective_for(network),
-            rows,
-            spec,
-            trainer=self._trainer,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self._learning_rate_for(spec),
-            device=resolve_device(self.device),
-            seed=seed,
-            verbose=self.verbose,
-        )
+        trainer = self._trainer
+        trainer.check()
+        checkpoint = self._checkpoint(rows, seed)
+        n_epochs = count_epochs(len(rows), trainer, self.max_epochs, self.batch_size)
+        with steps("epoch", n_epochs, rows) as step:
+
+            def after_epoch(state: Callable[[], TrainingState]) -> bool:
+                if checkpoint is not None:
+                    checkpoint.write(state)
+                return step(lambda: self._attributes_after(state(), network, rows, spec, seed))
+
+            state = train(
+                network,
+                self._objective_for(network),
+                rows,
+                spec,
+                trainer=trainer,
+                max_epochs=self.max_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self._learning_rate_for(spec),
+                device=resolve_device(self.device),
+                seed=seed,
+                name=type(self).__name__,
+                verbose=self.verbose,
+                state=None if checkpoint is None else checkpoint.read(),
+                after_epoch=after_epoch,
+            )
+        self._remember(state)
+        return state.terminated
+
+    def _remember(self, state: TrainingState) -> None:
         self.history_, self.interrupted_ = state.columns(), state.interrupted
         self.snapshots_, self.n_iter_ = state.snapshots, state.epoch
-        return state.terminated
+
+    def _attributes_after(
+        self, state: TrainingState, network: nn.Module, rows: Rows, spec: RowSpec, seed: int
+    ) -> dict[str, Any]:
+        """Fitted attributes as if training, which goes on, had ended with this state."""
+        fitted, network = unfitted_copy(self), copy.deepcopy(network).cpu().eval()
+        network.load_state_dict(state.kept_weights())
+        fitted._remember(state)
+        fitted._take_over(network, rows, spec, seed)
+        return dict(vars(fitted))
+
+    def _checkpoint(self, rows: Rows, seed: int) -> Checkpoint | None:
+        if self._trainer.checkpoint is None:
+            return None
+        device = resolve_device(self.device)
+        return Checkpoint(
+            self._trainer.checkpoint, identity_of(self, rows, seed=seed, device=device)
+        )
+
+    def _draw_seed(self) -> int:
+        # The next process can take up only what is the same again.
+        fixed = self.random_state is None and self._trainer.checkpoint is not None
+        return draw_seed(0 if fixed else self.random_state)
 
     @property
     def _trainer(self) -> Trainer:

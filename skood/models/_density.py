@@ -18,19 +18,26 @@ from torch import Tensor, nn
 
 from skood.core.batches import (
     LARGE_BATCH,
+    check_fixed_sizes,
     fixed_sizes_for,
     map_batches,
     numbers_kept_per_row,
     resolve_device,
 )
+from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.data_kinds import DATA_KINDS
 from skood.core.modes import explicit_construction, own_modes
 from skood.core.noise import Noise, Stream
 from skood.core.parameters import check_count, draw_seed
+from skood.core.progress import shows_progress
 from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
+from skood.core.savable import Savable
+from skood.gradients.private import private_copy
 from skood.models._bounds import bounds_of_rows, check_prior_layers
+from skood.models._bounds_module import BoundsModule
+from skood.models._saved_network import rebuilt_network
 
 __all__ = ["BaseDensity"]
 
@@ -39,7 +46,7 @@ _SIZED_ROWS = 128
 _CPU = torch.device("cpu")
 
 
-class BaseDensity(DensityMixin, BaseEstimator):
+class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
     """Base of all models, however their network comes to its parameters.
 
     A subclass gives ``__init__`` with at least the parameters constrained below; and
@@ -74,6 +81,7 @@ class BaseDensity(DensityMixin, BaseEstimator):
     device: str | torch.device
     random_state: Any
 
+    @fit_task
     def fit(self, X: ArrayLike | Tensor | Rows, y: Any = None) -> Any:
         """Fit to normal rows.
 
@@ -104,14 +112,21 @@ class BaseDensity(DensityMixin, BaseEstimator):
         resolve_device(self.device)
         rows = check_rows(self, X, reset=True)
         spec = RowSpec.of(rows, self.data_kind)
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed()
         with own_modes(grad=True), explicit_construction(seed):
             network = self._build_network(spec)
         result = self._train(network, rows, spec, seed)
+        self._take_over(network, rows, spec, seed)
+        return result
+
+    def _take_over(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> None:
+        """Be fitted with this network."""
         rows.remember_on(self)
         self.rows_, self.seed_, self.network_ = spec, seed, network
         self.batch_sizes_ = self._fixed_sizes(spec.to_tensor(rows.take(slice(_SIZED_ROWS)), _CPU))
-        return result
+
+    def _draw_seed(self) -> int:
+        return draw_seed(self.random_state)
 
     def _build_network(self, rows: RowSpec) -> nn.Module:
         """The network for such training rows, untrained."""
@@ -120,6 +135,15 @@ class BaseDensity(DensityMixin, BaseEstimator):
     def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> Any:
         """Set the parameters of the network, in place, and leave it on the CPU."""
         raise NotImplementedError
+
+    def _to_save(self) -> dict[str, Any]:
+        return {**super()._to_save(), "network_": self.network_.state_dict()}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        state, rows, seed = (attributes[name] for name in ("network_", "rows_", "seed_"))
+        check_fixed_sizes(attributes["batch_sizes_"])
+        network = rebuilt_network(partial(self._build_network, rows), state, seed)
+        super()._restore({**attributes, "network_": network})
 
     def _fixed_sizes(self, x: Tensor) -> tuple[int, ...]:
         noise = self._on_cpu_noise().fork(0)
@@ -208,11 +232,7 @@ class BaseDensity(DensityMixin, BaseEstimator):
         the same noise.
         """
         check_is_fitted(self)
-        if prior_layers is None:
-            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
-        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
-        n_samples = check_count("n_importance_samples", n_importance_samples)
-        n_samples = n_samples if self._n_layers else 1  # they would all be the same
+        n_samples, prior_layers = self._checked_options(n_importance_samples, prior_layers)
         evaluate = partial(
             bounds_of_rows,
             noise=self.scoring_noise(),
@@ -223,6 +243,30 @@ class BaseDensity(DensityMixin, BaseEstimator):
         )
         bounds, nll = self.map_network(evaluate, X, fill_up=False)
         return bounds, nll
+
+    def _checked_options(
+        self, n_importance_samples: int, prior_layers: Sequence[Collection[int]] | None
+    ) -> tuple[int, Sequence[Collection[int]]]:
+        if prior_layers is None:
+            prior_layers = [range(1, k + 1) for k in range(max(1, self._n_layers))]
+        check_prior_layers(type(self).__name__, self._n_layers, prior_layers)
+        n_samples = check_count("n_importance_samples", n_importance_samples)
+        return (n_samples if self._n_layers else 1), prior_layers  # they would all be the same
+
+    def bounds_module(
+        self,
+        *,
+        n_importance_samples: int = 1,
+        below: str = "mean",
+        prior_layers: Sequence[Collection[int]] | None = None,
+    ) -> nn.Module:
+        """`bounds` as a torch module, from a batch as the network takes it; for `skood.export`."""
+        check_is_fitted(self)
+        n_samples, prior_layers = self._checked_options(n_importance_samples, prior_layers)
+        network, noise = private_copy(self.network_), self._on_cpu_noise()
+        return BoundsModule(
+            network, noise, n_samples=n_samples, below=below, prior_layers=prior_layers
+        )
 
     @property
     def _n_layers(self) -> int:
@@ -255,9 +299,21 @@ class BaseDensity(DensityMixin, BaseEstimator):
         seed = [self.seed_, Stream.SCORING, *other]
         return Noise(seed, resolve_device(self.device), shared=True)
 
+    def with_scoring_noise_of(self, other: BaseDensity) -> Any:
+        """A copy that scores with the noise of another fitted model, and shares all else with this.
+
+        For differences of likelihoods: both models then see the same x where noise is a part of it,
+        as with binarised or dequantised pixels, and the same latents.
+        """
+        check_is_fitted(self)
+        model = copy.copy(self)
+        model.seed_ = other.seed_
+        return model
+
     def _on_cpu_noise(self) -> Noise:
         return Noise([self.seed_, Stream.SCORING], shared=True)
 
+    @shows_progress
     def map_network(
         self,
         function: Callable[[nn.Module, Tensor], Any],

@@ -16,9 +16,10 @@ from skood.core.modes import own_modes
 from skood.core.protocols import ScoreNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
+from skood.gradients.private import private_copy
 from skood.models._density import BaseDensity
 from skood.models._flow import FlowMixin, coordinates_for
-from skood.nn.networks.gaussian import GaussianNetwork
+from skood.nn.networks.gaussian import GaussianNetwork, ScoreNorms
 
 __all__ = ["MOST_VALUES", "Gaussian"]
 
@@ -122,6 +123,11 @@ class Gaussian(FlowMixin, BaseDensity):
             return cast(ScoreNetwork, network).score_norms(x, noise_levels)
 
         return self.map_network(norms, X).T
+
+    def score_norms_module(self, noise_levels: Sequence[float]) -> nn.Module:
+        """`score_norms` as a torch module, from a batch as the network takes it."""
+        check_is_fitted(self)
+        return ScoreNorms(private_copy(self.network_), noise_levels)
 
 
 def _moments(

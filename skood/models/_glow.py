@@ -94,7 +94,7 @@ class Glow(FlowMixin, BaseGenerativeModel):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseGenerativeModel._parameter_constraints,
         "network": [StrOptions({"auto", "conv", "flat"})],
-        "n_levels": [Interval(Integral, 1, None, closed="left")],
+        "n_levels": [Interval(Integral, 1, 16, closed="both")],  # sides of 65,536 pixels
         "patch": [Interval(Integral, 2, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -138,7 +138,7 @@ class Glow(FlowMixin, BaseGenerativeModel):
     def _build_network(self, rows: RowSpec) -> ActNormFlowNetwork:
         shape, coordinates = rows.tensor_shape, coordinates_for(rows)
         if self._chosen_network(shape) == "flat":
-            return ActNormFlowNetwork(shape, coordinates, self._flat(rows), "logistic")
+            return ActNormFlowNetwork(shape, coordinates, self._flat(rows), "logistic", [shape])
         if not self._can_squeeze(shape):
             divisor = self.patch**self.n_levels
             raise ValueError(
@@ -146,7 +146,8 @@ class Glow(FlowMixin, BaseGenerativeModel):
                 f"sides must be multiples of {divisor}; a row of X has shape {rows.shape}. Pad "
                 "or crop the images, lower n_levels, or use network='flat'."
             )
-        return ActNormFlowNetwork(shape, coordinates, self._multi_scale(shape), "normal")
+        bijection = self._multi_scale(shape)
+        return ActNormFlowNetwork(shape, coordinates, bijection, "normal", bijection.left_shapes)
 
     def _chosen_network(self, shape: tuple[int, ...]) -> str:
         if self.network != "auto":

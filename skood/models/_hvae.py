@@ -83,13 +83,13 @@ class HVAE(BaseHierarchicalVAE):
         below 400 rows), 32 for "patch" (whose vectors have 8 times as many units) and 64 for
         "resnet".
     likelihood : {"auto", "bernoulli", "discretized_logistic", "discretized_logistic_mixture", \
-"gaussian"}, default="auto"
+"gaussian", "levels"}, default="auto"
         p(x | z). ``"bernoulli"`` binarises grey values at random; ``"discretized_logistic"`` has
         256 levels, ``"..._mixture"`` ten of these for each pixel, its colours depending on each
         other; ``"gaussian"`` has one learned standard deviation for each feature of a table or
         for all pixels of images (Li et al. 2022, appendix J, "OverSmooth"). "auto" is "bernoulli"
         for grey images, the mixture for colour, and "gaussian" for tables and for images outside
-        [0, 1].
+        [0, 1]; "levels" is the mixture for grey images too.
     data_kind : {"auto", "bytes", "unit", "real"}, default="auto"
         What the values of images are: 8-bit pixels, pixels in [0, 1], or real numbers. "auto" looks
         at the type and the range of X: uint8 is 8-bit, booleans and numbers from 0 to 1 are pixels
@@ -107,7 +107,8 @@ class HVAE(BaseHierarchicalVAE):
         "auto" is the first GPU if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints a line per epoch.
+        With 1, the progress of training and of scoring is shown: by a bar on a terminal, by plain
+        lines elsewhere.
 
     See Also
     --------

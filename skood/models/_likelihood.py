@@ -18,7 +18,7 @@ _OF_PIXELS = {
     "discretized_logistic": DiscretizedLogistic,
     "discretized_logistic_mixture": DiscretizedLogisticMixture,
 }
-LIKELIHOODS = ("gaussian", *_OF_PIXELS)
+LIKELIHOODS = ("gaussian", "levels", *_OF_PIXELS)
 
 
 def build_likelihood(name: str, rows: RowSpec) -> Likelihood:
@@ -32,6 +32,9 @@ def build_likelihood(name: str, rows: RowSpec) -> Likelihood:
     if name == "auto":
         pixels = "discretized_logistic_mixture" if rows.is_colour else "bernoulli"
         name = "gaussian" if rows.kind == "real" else pixels
+    if name == "levels":
+        has_levels = rows.is_image and rows.kind != "real"
+        name = "discretized_logistic_mixture" if has_levels else "gaussian"
     if name == "gaussian":
         return Gaussian(*rows.standardisation(), n_values=rows.n_values)
     low, high = rows.low.min(), rows.high.max()

@@ -127,4 +127,4 @@ class MAF(FlowMixin, BaseGenerativeModel):
             for i in range(self.n_transforms)
         ]
         bijection = Chain([Flatten(shape), *transforms])
-        return FlowNetwork(shape, coordinates_for(rows), bijection, "normal")
+        return FlowNetwork(shape, coordinates_for(rows), bijection, "normal", [shape])

@@ -45,8 +45,11 @@ class Coordinates(Bijection):
         """Coordinates of x itself, without noise."""
         raise NotImplementedError
 
-    def _log_det(self, n_values: int) -> float:
-        return -self.scale.log().sum().item() * n_values / self.scale.numel()
+    def _log_det(self, x: Tensor, per_value: float = 0.0) -> Tensor:
+        """log |dy / dx| of each row, in the type of x; ``per_value`` is added for each value."""
+        n_values = x[0].numel()
+        log_det = -self.scale.log().sum() * n_values / self.scale.numel() + n_values * per_value
+        return log_det.to(x.dtype).expand(x.shape[0])
 
 
 class DequantizedPixels(Coordinates):
@@ -78,9 +81,7 @@ class DequantizedPixels(Coordinates):
         # Not quite 0 or 1: the way back rounds down, and single precision must find the level.
         fraction = context.dither(x.shape).clamp(1e-3, 1 - 1e-3)
         y = self._with_fraction(x, fraction)
-        n_values = x[0].numel()
-        log_det = self._log_det(n_values) + n_values * math.log(self.white / 255)
-        return y, y.new_full((len(x),), log_det)
+        return y, self._log_det(y, math.log(self.white / 255))
 
     def standardize(self, x: Tensor) -> Tensor:
         return self._with_fraction(x, 0.5)
@@ -110,7 +111,7 @@ class StandardizedReals(Coordinates):
         y = self.standardize(x)
         if self.training:
             y = y + self.noise_std * context.normal("smoothing", y.shape)
-        return y, y.new_full((len(x),), self._log_det(x[0].numel()))
+        return y, self._log_det(y)
 
     def standardize(self, x: Tensor) -> Tensor:
         return ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)

@@ -59,6 +59,13 @@ class Likelihood(nn.Module):
 
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
         """log p(x | z) of each row, shape (n,), nats."""
+        return self.log_prob_of_values(observed, parameters).flatten(1).sum(1)
+
+    def log_prob_of_values(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        """Its terms, nats: shape of x, or one channel where those of a pixel have no terms apart.
+
+        Not all likelihoods have them.
+        """
         raise NotImplementedError
 
     def mean(self, parameters: Tensor) -> Tensor:
@@ -94,9 +101,8 @@ class Bernoulli(Likelihood):
     def encode(self, observed: Tensor) -> Tensor:
         return 2 * observed - 1
 
-    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
-        loss = F.binary_cross_entropy_with_logits(parameters, observed, reduction="none")
-        return -loss.flatten(1).sum(1)
+    def log_prob_of_values(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        return -F.binary_cross_entropy_with_logits(parameters, observed, reduction="none")
 
     def mean(self, parameters: Tensor) -> Tensor:
         return self.scale * parameters.sigmoid()
@@ -146,8 +152,10 @@ class Gaussian(Likelihood):
         return self._log_peak().item()
 
     def _log_peak(self) -> Tensor:
-        per_value = self.std().log() + self.scale.log() + 0.5 * math.log(2 * math.pi)
-        return -self.values_per_std * per_value.double().sum()
+        return self.values_per_std * self._log_peak_of_values().double().sum()
+
+    def _log_peak_of_values(self) -> Tensor:
+        return -(self.std().log() + self.scale.log() + 0.5 * math.log(2 * math.pi))
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
         return ((x - self.loc) / self.scale).clamp(-self.largest_value, self.largest_value)
@@ -156,8 +164,13 @@ class Gaussian(Likelihood):
         return observed
 
     def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        # The peak of a row, the same for all, is added up in double precision.
         squares = ((observed - parameters) / self.std()).square().flatten(1).sum(1)
         return self._log_peak().to(squares.dtype) - 0.5 * squares
+
+    def log_prob_of_values(self, observed: Tensor, parameters: Tensor) -> Tensor:
+        squares = ((observed - parameters) / self.std()).square()
+        return self._log_peak_of_values().to(squares.dtype) - 0.5 * squares
 
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters * self.scale + self.loc
@@ -192,9 +205,9 @@ class DiscretizedLogistic(Likelihood):
     def encode(self, observed: Tensor) -> Tensor:
         return 2 * observed
 
-    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+    def log_prob_of_values(self, observed: Tensor, parameters: Tensor) -> Tensor:
         mean, raw = parameters.chunk(2, dim=1)
-        return _log_mass(observed, mean, _log_scale(raw)).flatten(1).sum(1)
+        return _log_mass(observed, mean, _log_scale(raw))
 
     def mean(self, parameters: Tensor) -> Tensor:
         return (parameters.chunk(2, dim=1)[0].clamp(-1, 1) + 1) / 2 * self.scale
@@ -223,14 +236,14 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
         n_coefficients = n_channels * (n_channels - 1) // 2
         return self.n_components * (1 + 2 * n_channels + n_coefficients)
 
-    def log_prob(self, observed: Tensor, parameters: Tensor) -> Tensor:
+    def log_prob_of_values(self, observed: Tensor, parameters: Tensor) -> Tensor:
         logits, means, log_scales, coefficients = self._split(parameters, observed.shape[1])
         x = observed[:, :, None].unbind(1)
         total = torch.log_softmax(logits, dim=1)
         for channel, (value, log_scale) in enumerate(zip(x, log_scales, strict=True)):
             mean = self._mean(means, coefficients, x, channel)
             total = total + _log_mass(value, mean, log_scale)
-        return torch.logsumexp(total, dim=1).flatten(1).sum(1)
+        return torch.logsumexp(total, dim=1, keepdim=True)
 
     def mean(self, parameters: Tensor) -> Tensor:
         logits, means, _, coefficients = self._split(parameters, self._n_channels(parameters))

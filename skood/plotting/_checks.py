@@ -22,6 +22,14 @@ class LatentModel(Protocol):
         ...
 
 
+class MapModel(Protocol):
+    """A fitted model that has a log-likelihood of each pixel."""
+
+    def log_likelihood_map(self, X: ArrayLike) -> NDArray[np.float64]:
+        """log p of each pixel given others, nats, shape (n, height, width)."""
+        ...
+
+
 class Scorer(Protocol):
     """A fitted detector."""
 
@@ -53,10 +61,31 @@ class LayerScorer(Protocol):
         ...
 
 
+class Monitor(Protocol):
+    """What collects evidence from a stream."""
+
+    @property
+    def history(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Rows seen, log evidence, and rows seen at alarms."""
+        ...
+
+    @property
+    def log_threshold(self) -> float:
+        """Log evidence at which an alarm rises, nats."""
+        ...
+
+
 def check_model(display: str, name: str, model: Any) -> None:
     """Raise ValueError unless ``model`` is a fitted `LatentModel`."""
     remedy = "its model_" if hasattr(model, "ood_score") else "a fitted model such as HVAE"
     _check_offers(name, model, LatentModel, "a model with latent layers", f"{display} {remedy}")
+
+
+def check_map_model(display: str, name: str, model: Any) -> None:
+    """Raise ValueError unless ``model`` is a fitted `MapModel`."""
+    remedy = "its model_" if hasattr(model, "ood_score") else "a fitted PixelCNN"
+    what = "a model with a likelihood of each pixel"
+    _check_offers(name, model, MapModel, what, f"{display} {remedy}")
 
 
 def check_scorer(name: str, detector: Any) -> None:
@@ -68,6 +97,13 @@ def check_layer_scorer(name: str, detector: Any) -> None:
     """Raise ValueError unless ``detector`` is a fitted `LayerScorer`."""
     what, remedy = "a detector that scores layers", "a fitted HierarchicalLLR or GradientNorm"
     _check_offers(name, detector, LayerScorer, what, remedy)
+
+
+def check_monitor(name: str, monitor: Any) -> None:
+    """Raise ValueError unless ``monitor`` is a `Monitor` that has seen rows."""
+    _check_offers(name, monitor, Monitor, "a monitor of a stream", "a skood.DriftMonitor")
+    if not len(monitor.history[0]):
+        raise ValueError(f"{name} has seen no row. Call its update first.")
 
 
 def check_named(name: str, values: Any) -> None:
@@ -95,7 +131,7 @@ def _check_offers(name: str, thing: Any, protocol: type, what: str, remedy: str)
     members = [member for member in vars(protocol) if not member.startswith("_")]
     missing = [member for member in members if not hasattr(thing, member)]
     # Before fit an estimator has its methods, but not yet the attributes that end in "_".
-    if all(member.endswith("_") for member in missing):
+    if hasattr(thing, "fit") and all(member.endswith("_") for member in missing):
         check_is_fitted(thing)
     if missing:
         raise ValueError(

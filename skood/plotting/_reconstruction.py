@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skood.core.rows import channel_axis, check_rows
+from skood.core.rows import check_rows
 from skood.plotting._checks import check_model, n_latent_layers
+from skood.plotting._images import (
+    channels_last,
+    check_is_of_images,
+    draw_row,
+    label_rows,
+    size_of_grid,
+    value_range,
+)
 from skood.plotting._matplotlib import axes_to_draw_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["ReconstructionDisplay"]
-
-_GAP = 0.08  # between pictures, in widths of a picture
 
 
 class ReconstructionDisplay:
@@ -124,11 +130,7 @@ class ReconstructionDisplay:
             parameter is out of its range.
         """
         check_model(cls.__name__, "model", model)
-        if len(model.input_shape_) < 2:
-            raise ValueError(
-                f"model was fitted on a table with {model.input_shape_[0]} features, not on "
-                f"images. Give {cls.__name__} a model of images, or use LatentMapDisplay."
-            )
+        check_is_of_images(cls.__name__, model, "LatentMapDisplay")
         if not isinstance(n_samples, Integral) or n_samples < 0:
             raise ValueError(
                 f"n_samples must be an integer of at least 0; got {n_samples!r}. Use 0 for "
@@ -136,8 +138,8 @@ class ReconstructionDisplay:
             )
         images = np.asarray(check_rows(model, X, reset=False))
         rows = {"input": images[None], **_generated(model, images, k, n_samples, random_state)}
-        vmin, vmax = _value_range(model.data_kind_, images)
-        pictures = {label: _channels_last(row) for label, row in rows.items()}
+        vmin, vmax = value_range(model.data_kind_, images)
+        pictures = {label: channels_last(row) for label, row in rows.items()}
         return cls(pictures, vmin=vmin, vmax=vmax).plot(ax, **imshow_options)
 
     def plot(self, ax: Axes | None = None, **imshow_options: Any) -> ReconstructionDisplay:
@@ -154,30 +156,13 @@ class ReconstructionDisplay:
             This display.
         """
         rows = [row for images in self.pictures.values() for row in images]
-        n, (height, width) = len(rows[0]), rows[0].shape[1:3]
-        step_x, step_y = width * (1 + _GAP), height + width * _GAP
-        size = (1.6 + 0.6 * n, 0.1 + 0.6 * len(rows) * step_y / step_x)
-        self.ax_ = axes_to_draw_on(ax, size)
+        self.ax_ = axes_to_draw_on(ax, size_of_grid(len(rows), rows[0]))
         self.figure_ = self.ax_.figure
         options = {"cmap": "gray", "vmin": self.vmin, "vmax": self.vmax, **imshow_options}
         for i, row in enumerate(rows):
-            for j, picture in enumerate(row):
-                left, top = j * step_x, i * step_y
-                extent = (left, left + width, top + height, top)
-                self.ax_.imshow(self._shown(picture), extent=extent, **options)
-        counts = [len(images) for images in self.pictures.values()]
-        middles = (np.cumsum(counts) - np.array(counts) / 2) * step_y
-        self.ax_.set(xlim=(0, n * step_x), ylim=(len(rows) * step_y, 0), xticks=[])
-        self.ax_.set_yticks(middles, list(self.pictures))
-        self.ax_.tick_params(length=0)
-        self.ax_.spines[:].set_visible(False)
+            draw_row(self.ax_, i, row, **options)
+        label_rows(self.ax_, self.pictures)
         return self
-
-    def _shown(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """A colour image in [0, 1]: imshow applies ``vmin`` and ``vmax`` to grey images only."""
-        if picture.ndim == 2:
-            return picture
-        return np.clip((picture - self.vmin) / (self.vmax - self.vmin), 0, 1)
 
 
 def _generated(
@@ -197,19 +182,3 @@ def _generated(
         return {f"from z > {i}": model.reconstruct(X, k=i)[None] for i in k}
     options = {"n_samples": n_samples, "random_state": random_state}
     return {f"samples, z > {i}": model.partial_sample(X, k=i, **options) for i in k}
-
-
-def _channels_last(images: NDArray[Any]) -> NDArray[Any]:
-    """Images (m, n, ...) as matplotlib wants them: grey, or colours last."""
-    if images.ndim == 4:
-        return images
-    if channel_axis(images.shape[2:]) == 0:
-        images = np.moveaxis(images, 2, -1)
-    return images[..., 0] if images.shape[-1] == 1 else images
-
-
-def _value_range(kind: str, X: NDArray[Any]) -> tuple[float, float]:
-    if kind != "real":
-        return 0.0, {"bytes": 255.0, "unit": 1.0}[kind]
-    low, high = float(X.min()), float(X.max())
-    return low, high if high > low else low + 1.0

@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "SMALLEST_NLL",
     "adaptive_likelihood_ratio",
+    "centre_and_spread",
     "information_ratios",
     "layer_contributions",
     "likelihood_ratios",
@@ -37,7 +39,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 # A reconstruction error this small (nats) is numerical noise; ratios of smaller ones mean nothing.
-_SMALLEST_NLL = 1e-3
+SMALLEST_NLL = 1e-3
 
 
 def likelihood_ratios(bounds: Array) -> Array:
@@ -123,7 +125,7 @@ def information_ratios(nll: Array) -> Array:
     array([[1.1, 2. ],
            [1. , 1.5]])
     """
-    nll = np.maximum(nll, _SMALLEST_NLL)
+    nll = np.maximum(nll, SMALLEST_NLL)
     return nll[1:] / nll[:-1]
 
 
@@ -253,8 +255,31 @@ def standardised_ratios(ratios: Array, reference: Array) -> Array:
     >>> standardised_ratios(np.array([[5.0, 9.0, 1.0]]), reference).round(1) + 0.0
     array([[ 0.,  2., -2.]])
     """
+    centre, spread = centre_and_spread(reference)
+    return np.asarray((ratios - centre[:, None]) / spread[:, None])
+
+
+def centre_and_spread(reference: Array) -> tuple[Array, Array]:
+    """Median of each LLR>k on normal rows, and its robust standard deviation.
+
+    Parameters
+    ----------
+    reference
+        See `most_significant_ratio`.
+
+    Returns
+    -------
+    centre, spread : ndarray of shape (n_layers - 1,)
+        Nats; see `standardised_ratios`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood.scores.ratios import centre_and_spread
+    >>> centre_and_spread(np.array([[5.0]]))
+    (array([5.]), array([1.]))
+    """
     low, median, high = np.quantile(reference, [0.1587, 0.5, 0.8413], axis=1)
     # A reference of one row, or of equal ones, has no spread.
     spread = (high - low) / 2
-    spread = np.where(spread > 1e-12 * np.maximum(1, np.abs(median)), spread, 1.0)
-    return np.asarray((ratios - median[:, None]) / spread[:, None])
+    return median, np.where(spread > 1e-12 * np.maximum(1, np.abs(median)), spread, 1.0)

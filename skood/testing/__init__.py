@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
 from torch import Tensor
 
 import skood.detectors
@@ -30,6 +31,7 @@ __all__ = [
     "model_for",
     "small",
     "spec_of",
+    "takes_tables",
     "tensor_of",
 ]
 
@@ -107,8 +109,21 @@ def all_model_detectors() -> list[type[BaseEstimator]]:
     return [d for d in all_detectors() if "model" in inspect.signature(d).parameters]
 
 
+def takes_tables(estimator: BaseEstimator) -> bool:
+    """Whether it is for tables too, and not for images alone.
+
+    Examples
+    --------
+    >>> from skood import InputComplexity, Likelihood
+    >>> from skood.testing import takes_tables
+    >>> takes_tables(Likelihood()), takes_tables(InputComplexity())
+    (True, False)
+    """
+    return bool(get_tags(estimator).input_tags.two_d_array)
+
+
 def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
-    """A model that has what the detector asks of it: HVAE, or else the first that will do.
+    """A model that has what the detector asks of it: HVAE, or else the detector's own default.
 
     Examples
     --------
@@ -118,8 +133,9 @@ def model_for(detector_class: type[BaseEstimator]) -> type[BaseEstimator]:
     'Gaussian'
     """
     protocol = getattr(detector_class, "_model_protocol", DensityModel)
-    models: list[type[BaseEstimator]] = [skood.models.HVAE, *all_models()]
-    return next(model for model in models if not missing_members(protocol, model))
+    if not missing_members(protocol, skood.models.HVAE):
+        return skood.models.HVAE
+    return type(detector_class()._nested_default("model"))
 
 
 def small(
@@ -137,8 +153,8 @@ def small(
     names = inspect.signature(estimator_class).parameters
     if "model" in names:
         parameters["model"] = small(model_for(estimator_class)) if model is None else model
-        if "n_importance_samples" in names:
-            parameters.setdefault("n_importance_samples", 2)
+        fewest = {"n_importance_samples": 2, "n_models": 2, "n_steps": 3}
+        parameters = {name: fewest[name] for name in fewest if name in names} | parameters
         return estimator_class(**parameters)
     if "detectors" in names:
         classes = (skood.detectors.HierarchicalLLR, skood.detectors.Likelihood)

@@ -35,6 +35,7 @@ ROW_METHODS = (
     "encode",
     "partial_sample",
     "score_layers",
+    "log_likelihood_map",
 )
 _OPTIONS = {"partial_sample": {"k": 1, "random_state": 0}}
 

@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skood.core.batches import LARGE_BATCH, resolve_device
+from skood.persistence import load
 from skood.testing._fits import ROW_METHODS, assert_same_results, call, fit, reference, row_results
 from skood.testing._process_checks import process_checks
 
@@ -96,6 +97,19 @@ def check_memory_mapped_dump_keeps_scores(estimator: BaseEstimator, X: NDArray[A
         path = joblib.dump(fitted, Path(folder) / "estimator.joblib")[0]
         restored = joblib.load(path, mmap_mode="r")
         assert_same_results(row_results(restored, X), expected)
+
+
+def check_saved_file_keeps_scores(estimator: BaseEstimator, X: NDArray[Any]) -> None:
+    """An estimator loaded from its file has the same parameters and bitwise equal scores."""
+    fitted, expected = reference(estimator, X)
+    parts = [fitted, *fitted.get_params().values()]
+    classes = {type(part) for part in parts if isinstance(part, BaseEstimator)}
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(Path(folder) / "estimator")
+        own = [kind for kind in classes if not kind.__module__.startswith("skood.")]
+        restored = load(Path(folder) / "estimator", classes=own)
+    assert_same_results(row_results(restored, X), expected)
+    assert repr(restored) == repr(fitted)  # has all parameters, also nested ones
 
 
 def check_read_only_memory_map_is_valid_input(estimator: BaseEstimator, X: NDArray[Any]) -> None:
@@ -204,6 +218,7 @@ image_checks = (
     check_fit_is_the_same_for_the_same_random_state,
     check_pickle_keeps_scores,
     check_memory_mapped_dump_keeps_scores,
+    check_saved_file_keeps_scores,
     check_read_only_memory_map_is_valid_input,
     check_torch_tensor_is_valid_input,
     check_scoring_leaves_the_estimator_as_it_was,

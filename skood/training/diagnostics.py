@@ -12,6 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.exceptions import TrainingError
 from skood.core.noise import Noise
 from skood.core.protocols import DensityNetwork
@@ -81,7 +82,7 @@ def warn_if_diverged(state: TrainingState, learning_rate: float) -> None:
     bounds = [epoch["bound"] for epoch in state.history]
     if not bounds:
         return
-    kept = bounds[-1] if state.best_weights is None else -state.best_loss
+    kept = state.kept_bound()
     # Bounds of a few held-out rows vary, and data of pure noise can be fitted no better than at
     # first: only a fall far beyond that counts. The loss has terms that rise by design.
     unit = max(1.0, abs(state.initial_bound))
@@ -91,5 +92,5 @@ def warn_if_diverged(state: TrainingState, learning_rate: float) -> None:
             f"first step, {min(bounds):.4g} at its worst, and is {kept:.4g} now. Lower "
             f"learning_rate (now {learning_rate:g}) or trainer.clip_norm.",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=stacklevel_of_user(),
         )

@@ -8,6 +8,7 @@ import warnings
 from types import FrameType, TracebackType
 from typing import Any
 
+from skood.core.callers import stacklevel_of_user
 from skood.core.exceptions import InterruptedFitWarning
 
 __all__ = ["Interruptions", "raise_again", "warn_of_interruption"]
@@ -62,5 +63,5 @@ def warn_of_interruption(n_epochs: int) -> None:
         f"Training was interrupted after {n_epochs} epochs. The estimator is fitted with what it "
         "had learned and can be used; fit again to train to the end.",
         InterruptedFitWarning,
-        stacklevel=3,
+        stacklevel=stacklevel_of_user(),
     )

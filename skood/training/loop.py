@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,27 +13,29 @@ from typing import Any, cast
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 from torch import Tensor, nn
 
 from skood.core.batches import ShuffledBatches
 from skood.core.exceptions import TrainingError
 from skood.core.modes import own_modes
 from skood.core.noise import Noise, Stream
+from skood.core.progress import progress
 from skood.core.protocols import DensityNetwork, Initialisable, Objective, Progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
-from skood.training.state import COLUMNS, TrainingState
+from skood.training.plan import count_epochs, split
+from skood.training.state import COLUMNS, RECORDED, TrainingState
 from skood.training.trainer import Trainer
 
-__all__ = ["planned_epochs", "train"]
+__all__ = ["train"]
+
+_log = logging.getLogger(__name__)
 
 _DIAGNOSED_ROWS = 1_000  # where no rows are held out
 _FEWEST_DIAGNOSED = 100
-_FEWEST_TO_SPLIT = 20
-_FEWEST_HELD_OUT = 5
 
 _OPTIMIZERS = {
     # One fused update: a fifth of a step's time on a CPU goes into the update otherwise.
@@ -40,21 +43,6 @@ _OPTIMIZERS = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "adamax": torch.optim.Adamax,
 }
-
-
-def planned_epochs(
-    max_epochs: int | str, n_rows: int, batch_size: int, has_validation: bool = True
-) -> int:
-    """``"auto"`` is as many epochs as give about 7,000 steps, but at most 100.
-
-    Fewer rows are overfitted sooner, and nobody waits minutes for them; they get 500 steps at
-    least, unless nothing is held out to stop early.
-    """
-    if max_epochs != "auto":
-        return int(max_epochs)
-    steps_per_epoch = max(1, n_rows // batch_size)
-    most = max(100, round(500 / steps_per_epoch)) if has_validation else 100
-    return min(most, max(1, round(7_000 / steps_per_epoch)))
 
 
 def train(
@@ -69,9 +57,10 @@ def train(
     learning_rate: float,
     device: torch.device,
     seed: int,
+    name: str = "network",
     verbose: int = 0,
     state: TrainingState | None = None,
-    after_epoch: Callable[[Callable[[], TrainingState]], None] | None = None,
+    after_epoch: Callable[[Callable[[], TrainingState]], bool | None] | None = None,
 ) -> TrainingState:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
@@ -82,13 +71,18 @@ def train(
     rows : Rows
     spec : RowSpec
     trainer : Trainer
-    max_epochs, batch_size, learning_rate, device, seed, verbose
+    max_epochs, batch_size, learning_rate, device, seed
         As on the models. ``seed`` rules the split, the order of the rows and the noise.
+    name : str
+        What log records call the network.
+    verbose : int
+        Of skorch's callbacks.
     state : TrainingState, optional
         Of an earlier call with the same arguments: go on from there, to bitwise the weights of a
         training that did not stop.
     after_epoch : callable, optional
-        Called after each epoch with a function that makes the state, to be written somewhere.
+        Called after each epoch with a function that makes the state, to be written somewhere. If
+        it returns True, training ends.
 
     Returns
     -------
@@ -109,10 +103,9 @@ def train(
         If the network is worse than before training.
     """
     rng = np.random.default_rng([seed, Stream.VALIDATION_SPLIT])
-    training, held_out = _split(rows, trainer.validation_fraction, rng)
-    batch_size = min(batch_size, len(training))
-    n_epochs = planned_epochs(max_epochs, len(training), batch_size, held_out is not None)
-    batches = ShuffledBatches(training, spec, batch_size, device, rng)
+    training, held_out = split(rows, trainer.validation_fraction, rng)
+    n_epochs = count_epochs(len(rows), trainer, max_epochs, batch_size)
+    batches = ShuffledBatches(training, spec, min(batch_size, len(training)), device, rng)
     with own_modes(grad=True):
         network.to(device)
         if state is None and isinstance(network, Initialisable):
@@ -128,27 +121,22 @@ def train(
             verbose=verbose,
         )
         net.prepare(objective, batches, held_out, trainer, seed, state)
+        _log.info(
+            "%s: training on %d rows begins after epoch %d of %d, %d steps each, on %s",
+            *(name, len(training), net.done.epoch, n_epochs, len(batches), device),
+        )
         terminated = net.run(after_epoch)
         state = net.state()
         network.load_state_dict(state.kept_weights())
         network.to("cpu").eval()
         for parameter in network.parameters():
             parameter.grad = None
+    state.terminated = terminated
+    _log.info("%s: %s", name, state.how_it_ended())
     if state.interrupted and not state.history:
         raise_again(terminated)
-    state.terminated = terminated
     warn_if_diverged(state, learning_rate)
     return state
-
-
-def _split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows | None]:
-    # A handful is enough to see a flow overfit a small table, which costs it thousands of nats on
-    # other rows.
-    if fraction == 0 or len(rows) < _FEWEST_TO_SPLIT:
-        return rows, None
-    n_held_out = max(_FEWEST_HELD_OUT, int(fraction * len(rows)))
-    order = rng.permutation(len(rows))
-    return rows[np.sort(order[n_held_out:])], rows[np.sort(order[:n_held_out])]
 
 
 def _initialise(network: Initialisable, batches: ShuffledBatches, seed: int) -> None:
@@ -167,7 +155,6 @@ class _Net(NeuralNet):
         return [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("print_log", PrintLog(keys_ignored=["kl", "active_units", "held_out"])),
         ]
 
     def prepare(
@@ -205,11 +192,12 @@ class _Net(NeuralNet):
         self.done = replace(state, interrupted=False, terminated=False)
         self.module_.load_state_dict(state.weights)
         self.optimizer_.load_state_dict(state.optimizer)
+        _check_moments(self.optimizer_)
         if self.schedule is not None and state.schedule is not None:
             self.schedule.load_state_dict(state.schedule)
         self.noise.set_state(cast(Tensor, state.noise))
         cast(np.random.Generator, self.batches.rng).bit_generator.state = state.order
-        self.history.extend(state.history)
+        self.history.extend({"batches": [], **epoch} for epoch in state.history)
 
     def state(self) -> TrainingState:
         """Everything as it stands; what training does afterwards does not change it."""
@@ -222,20 +210,25 @@ class _Net(NeuralNet):
             noise=self.noise.state(),
             order=dict(cast(np.random.Generator, self.batches.rng).bit_generator.state),
             # The epoch that Ctrl-C cut short lacks some entries.
-            history=list(self.history[: self.done.epoch]),
+            history=[
+                {name: epoch[name] for name in RECORDED if name in epoch}
+                for epoch in self.history[: self.done.epoch]
+            ],
             snapshots=dict(self.done.snapshots),
         )
 
-    def run(self, after_epoch: Callable[..., None] | None) -> bool:
+    def run(self, after_epoch: Callable[..., bool | None] | None) -> bool:
         """All epochs that are left; returns whether SIGTERM ended them."""
         self.notify("on_train_begin", X=None, y=None)
-        with Interruptions() as interruptions:
+        so_far = progress(self.max_epochs, "epoch", n_done=self.done.epoch)
+        with Interruptions() as interruptions, so_far as show:
             try:
                 while self.done.epoch < self.max_epochs and not self._is_patience_out():
                     self.fit_loop(self.batches.rows, epochs=1)
                     self.done.epoch += 1
-                    if after_epoch is not None:
-                        after_epoch(self.state)
+                    show(self.done.epoch, bound=self.history[-1, "bound"])
+                    if after_epoch is not None and after_epoch(self.state):
+                        break
             except KeyboardInterrupt:
                 self.done.interrupted = not self._was_stopped_by_a_callback()
                 # Also where a callback raised it at the very end of an epoch.
@@ -320,6 +313,18 @@ class _Net(NeuralNet):
         return ShuffledBatches(
             rows, self.batches.spec, self.batches.batch_size, self.batches.device
         )
+
+
+def _check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError unless they have the shapes of the weights.
+
+    A fused optimiser does not look, and would write beyond their ends.
+    """
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        for name, value in optimizer.state[parameter].items():
+            shape = torch.Size() if name == "step" else parameter.shape
+            if not isinstance(value, Tensor) or value.shape != shape:
+                raise ValueError(f"The state of training has a {name} that fits no weight.")
 
 
 def _joined(first: Rows, second: Rows) -> Rows:

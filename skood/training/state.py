@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["COLUMNS", "TrainingState"]
+__all__ = ["COLUMNS", "RECORDED", "TrainingState"]
 
-# What skorch's history holds of each epoch, besides the losses of batches.
+# What skorch's history holds of each epoch that people look at, and what callbacks may ask for. The
+# losses of single batches are left out: they are many.
 COLUMNS = {"train_loss", "bound", "kl", "active_units", "dur", "held_out"}
+RECORDED = (*sorted(COLUMNS), "epoch", "train_loss_best", "valid_loss", "valid_loss_best")
 
 Weights = dict[str, Tensor]
 
@@ -38,7 +40,7 @@ class TrainingState:
         Lowest negative bound on held-out rows, its epoch, and the network then; None before there
         is one, or where the last network is the one to keep.
     history : list of dicts
-        One for each epoch, as skorch records them.
+        One for each epoch, with what skorch records under the names in `RECORDED`.
     snapshots : dict from int to dict of Tensors
         Weights after some epochs, see `Trainer`.
     interrupted, terminated : bool
@@ -64,6 +66,25 @@ class TrainingState:
     def kept_weights(self) -> Weights:
         """Those to use: the best on held-out rows, or the last."""
         return self.weights if self.best_weights is None else self.best_weights
+
+    def kept_bound(self) -> float:
+        """Bound of the network with `kept_weights`, nats per row."""
+        bound: float = self.history[-1]["bound"]
+        return bound if self.best_weights is None else -self.best_loss
+
+    def how_it_ended(self) -> str:
+        """A sentence for the log."""
+        if self.interrupted:
+            return f"training was interrupted by {self._signal} after epoch {self.epoch}"
+        seconds = sum(epoch["dur"] for epoch in self.history)
+        return (
+            f"training ended after epoch {self.epoch}, {seconds:.0f} seconds: the bound is "
+            f"{self.kept_bound():.6g} nats per row"
+        )
+
+    @property
+    def _signal(self) -> str:
+        return "SIGTERM" if self.terminated else "Ctrl-C"
 
     def columns(self) -> dict[str, list[Any]]:
         """The history by name: ``train_loss``, ``bound``, ``kl``, ``active_units``, and so on."""

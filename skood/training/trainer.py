@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-__all__ = ["Trainer"]
+__all__ = ["WITHOUT_EFFECT", "Trainer"]
+
+# Parameters of models, and their trainers, on which no weight depends, and one value for each.
+WITHOUT_EFFECT = {
+    "device": "cpu",
+    "verbose": 0,
+    "trainer__callbacks": (),
+    "trainer__checkpoint": None,
+    "trainer__on_interrupt": "raise",
+}
 
 
 class Trainer(BaseEstimator):
@@ -31,6 +41,15 @@ class Trainer(BaseEstimator):
     snapshot_epochs : tuple of int, default=()
         Epochs after which the weights are kept, counted from 1, so that the model can be used as it
         was then: see ``at_epoch`` of the models. Each takes as much memory as the network.
+    checkpoint : str, path or None, default=None
+        A file in which training is kept after each epoch, so that it survives its process. The next
+        `fit` with the same data and parameters takes it up, wherever it was killed, and comes to
+        bitwise the same weights as one that ran through (with the same ``torch.set_num_threads``);
+        a training that had ended is there at once. With other data, parameters or versions `fit`
+        raises a ValueError that names what differs. A path of a folder that is there means a file
+        for each training in it: for grid searches, cross-validation and detectors of several
+        models. ``random_state=None`` of the model, or of the detector around it, is then 0. The
+        files hold no code; delete them when they are no longer needed.
     on_interrupt : {"raise", "keep"}, default="raise"
         What happens after Ctrl-C, if at least one epoch is done. In both cases the estimator is
         fitted with what it had learned and can be used. "raise" goes on with the KeyboardInterrupt,
@@ -38,7 +57,8 @@ class Trainer(BaseEstimator):
         with an `InterruptedFitWarning`: for notebooks, where the next line should run. SIGTERM
         ends the process like "raise".
     callbacks : tuple of skorch callbacks, default=()
-        For instance ``skorch.callbacks.ProgressBar()`` or ``Checkpoint(dirname="run")``.
+        For instance ``skorch.callbacks.TensorBoard(writer)``. What they know is not in a
+        ``checkpoint``.
 
     Examples
     --------
@@ -58,9 +78,12 @@ class Trainer(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "snapshot_epochs": [tuple, list],
+        "checkpoint": [str, os.PathLike, None],
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "callbacks": [tuple, list],
     }
+    # Code, and a place on this machine; see `skood.core.savable.Savable`.
+    _not_saved: ClassVar[frozenset[str]] = frozenset({"callbacks", "checkpoint"})
 
     def __init__(
         self,
@@ -71,6 +94,7 @@ class Trainer(BaseEstimator):
         validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
         snapshot_epochs: tuple[int, ...] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
         on_interrupt: str = "raise",
         callbacks: tuple[Any, ...] = (),
     ):
@@ -80,6 +104,7 @@ class Trainer(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.snapshot_epochs = snapshot_epochs
+        self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt
         self.callbacks = callbacks
 

@@ -7,6 +7,8 @@ import pytest
 
 from skood import (
     HVAE,
+    WAIC,
+    BackgroundLikelihoodRatio,
     CombinedDetector,
     GradientNorm,
     HierarchicalLLR,
@@ -61,6 +63,13 @@ def test_every_public_detector_takes_part():
     assert {label.split()[0] for label in labels} == set(detectors.__all__)
     assert labels["HierarchicalLLR k=ada"].k == "ada"
     assert labels["GradientNorm"].group_size == 5
+    assert labels["WAIC VAE, 256 levels"].model.likelihood == "levels"
+
+
+def test_the_model_of_a_variant_is_another_one_in_each_run():
+    first, second = (detectors_of(0)["WAIC VAE, 256 levels"].model for _ in range(2))
+    first.set_params(max_epochs=1)
+    assert second.max_epochs == "auto"
 
 
 @pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
@@ -101,7 +110,7 @@ def test_a_model_is_asked_the_same_question_once(small_defaults, monkeypatch):
 @pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
 def test_a_combination_shares_the_models_of_its_members():
     models = SuiteModels(easy_images(100), seed=0, max_minutes=1e-9)
-    combined, alone = CombinedDetector(), HierarchicalLLR()
+    combined, alone = CombinedDetector(random_state=0), HierarchicalLLR()
     models.fit(combined), models.fit(alone)
     members = combined.detectors_
     assert members["ratio"].model_ is members["gradient"].model_ is alone.model_
@@ -123,6 +132,21 @@ def test_another_default_is_another_model_and_little_time_means_few_epochs():
     models.fit(detector)
     assert type(detector.model_).__name__ == "Glow"
     assert detector.model_.n_iter_ == 1
+
+
+@pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::skood.calibration.CalibrationWarning")
+@pytest.mark.parametrize("detector", [WAIC(n_models=3), BackgroundLikelihoodRatio()])
+def test_a_detector_of_several_models_trains_its_own_in_the_given_time(detector):
+    suite_models = SuiteModels(ROWS, seed=0, max_minutes=1e-9)
+    suite_models.fit(detector)
+    models = list(detector.models_.values())
+    assert {model.n_iter_ for model in models} == {1} and models[0].random_state == 0
+    n_learned_from = len(ROWS) - 30
+    assert {model.rows_.n_rows for model in models} == {n_learned_from}
+    likelihood = Likelihood()
+    suite_models.fit(likelihood)
+    assert likelihood.model_ not in models
 
 
 def test_a_detector_that_refuses_the_data_is_absent_with_its_reason(monkeypatch):

@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from torch.utils.data import DataLoader, TensorDataset
 
 from skood.core.rows import channel_axis, check_rows, unfitted_copy
 
@@ -193,18 +192,6 @@ def test_strings_are_refused(X):
 def test_sparse_matrices_are_refused():
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         checked(sparse.csr_matrix(np.eye(3)))
-
-
-DATASET = TensorDataset(torch.zeros(6, 4, 4))
-
-
-@pytest.mark.parametrize("X", [DATASET, DataLoader(DATASET, batch_size=2)])
-@pytest.mark.parametrize("reset", [True, False])
-def test_datasets_and_loaders_are_refused_with_the_way_to_a_tensor(X, reset):
-    name = type(X).__name__
-    with pytest.raises(TypeError, match=rf"X is a torch {name}\. .*torch\.cat") as error:
-        check_rows(fitted(np.zeros((2, 4, 4))), X, reset=reset)
-    assert "for batch in loader" in str(error.value)
 
 
 def test_a_single_row_without_its_first_axis_is_refused():

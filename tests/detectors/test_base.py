@@ -115,6 +115,15 @@ def test_p_values_of_groups_refer_to_groups_of_calibration_rows(frozen_column_mo
     X = np.column_stack([np.repeat([-1.0, 20.0, 99.0], 4), np.zeros(12)])
     expected = [(1 + (means <= mean).sum()) / 11 for mean in (-1, 20, 99)]
     np.testing.assert_allclose(detector.group_p_values(X, np.int64(4)), expected, rtol=1e-15)
+    np.testing.assert_allclose(detector.calibration_group_scores(4), means, rtol=1e-15)
+
+
+def test_calibration_groups_of_one_row_are_the_calibration_rows(frozen_column_model):
+    detector = frozen(HierarchicalLLR(k=2), frozen_column_model).fit(numbered(40))
+    scores = detector.calibration_group_scores(1)
+    np.testing.assert_array_equal(np.sort(scores), detector.calibration_scores_)
+    with pytest.raises(ValueError, match="group_size must be a positive integer; got 0"):
+        detector.calibration_group_scores(0)
 
 
 @pytest.mark.parametrize("group_size", [0, -1, 5, 24, 2.0, "2", None])

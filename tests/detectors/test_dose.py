@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import gaussian_kde
 from sklearn.frozen import FrozenEstimator
 
-from skood import HVAE, DoSE, Gaussian, KNNDistance
+from skood import HVAE, DoSE, Gaussian, KNNDistance, PixelCNN
 from skood.testing import easy_images, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -44,6 +44,12 @@ def test_a_model_with_layers_has_statistics_of_each():
     names = ["log p(x | z)"] + [f"log {x}(z{i})" for i in (1, 2, 3) for x in "pq"]
     assert detector.statistic_names_ == names
     assert len(detector.densities_) == 7
+
+
+def test_a_model_without_layers_and_base_variables_has_its_likelihood_alone(gaussian):
+    detector = DoSE(small(PixelCNN), random_state=0).fit(easy_images(300))
+    assert detector.statistic_names_ == ["log p(x)"] and len(detector.densities_) == 1
+    assert gaussian.statistic_names_ == ["log p(x)", "log |z|"] and len(gaussian.densities_) == 2
 
 
 def test_rows_far_beyond_all_others_have_finite_scores_in_order(gaussian):

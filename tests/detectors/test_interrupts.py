@@ -8,6 +8,7 @@ from skorch.callbacks import Callback
 
 from skood import (
     HVAE,
+    WAIC,
     CombinedDetector,
     GradientNorm,
     HierarchicalLLR,
@@ -143,6 +144,10 @@ def cross_validation_of_a_detector():
     cross_validate(detector, IMAGES, cv=3)
 
 
+def ensemble():
+    WAIC(model(), 3, calibration_fraction=0.5, random_state=0).fit(IMAGES)
+
+
 def combination_of_different_models():
     members = [Likelihood(model().set_params(width=width)) for width in (8, 9, 10)]
     combination(*members).fit(IMAGES)
@@ -159,6 +164,7 @@ def loop_over_detectors():
         search_of_a_detector,
         search_of_a_model,
         cross_validation_of_a_detector,
+        ensemble,
         combination_of_different_models,
         loop_over_detectors,
     ],

@@ -61,15 +61,17 @@ def test_the_score_is_the_mahalanobis_distance_of_the_log_norms():
     model = Gaussian().fit(table(500))
     X = table(400, seed=2)
     detector = ScoreNorm(FrozenEstimator(model), random_state=0).fit(X)
-    apart = log_norms(detector, X) - detector.norms_.location_
-    expected = np.einsum("ni,ij,nj->n", apart, np.linalg.inv(detector.norms_.covariance_), apart)
+    apart = log_norms(detector, X) - detector.mean_
+    expected = np.einsum("ni,ij,nj->n", apart, detector.precision_, apart)
     np.testing.assert_allclose(detector.ood_score(X), expected, rtol=1e-5)
 
 
 def test_with_few_rows_the_covariance_of_the_norms_is_shrunk():
-    few = ScoreNorm(random_state=0).fit(table(500)).norms_
-    many = ScoreNorm(random_state=0).fit(table(700)).norms_
-    assert few.shrinkage_ > 1e-3 and many.shrinkage == 1e-10
+    few = ScoreNorm(random_state=0).fit(table(500))
+    many = ScoreNorm(random_state=0).fit(table(700))
+    assert few.shrinkage_ > 1e-3 and many.shrinkage_ == 1e-10
+    # So the direction in which norms hardly vary counts for less.
+    assert np.linalg.eigvalsh(few.precision_)[-1] < 0.1 * np.linalg.eigvalsh(many.precision_)[-1]
 
 
 def test_the_false_positive_rate_on_fresh_rows_lies_in_its_interval():
@@ -90,9 +92,11 @@ def test_a_row_at_the_mean_has_a_finite_score():
 def test_with_one_feature_all_levels_count_as_one():
     X = RNG.normal(size=(900, 1))
     detector = ScoreNorm(random_state=0).fit(X)
-    log_norm, location = log_norms(detector, X)[:, 0], detector.norms_.location_[0]
-    expected = (log_norm - location) ** 2 / detector.norms_.covariance_[0, 0]
-    np.testing.assert_allclose(detector.ood_score(X), expected, rtol=1e-3, atol=1e-6)
+    log_norm, scores = log_norms(detector, X)[:, 0], detector.ood_score(X)
+    squares = (log_norm - detector.mean_[0]) ** 2
+    variance = squares.sum() / scores.sum()
+    np.testing.assert_allclose(scores, squares / variance, rtol=1e-3, atol=1e-6)
+    assert 0.7 < variance / log_norm.var() < 1.4  # that of 90 other rows
 
 
 @pytest.mark.parametrize("levels", [(), (0.1, 0.0), (-1.0,), (np.inf,), (np.nan,), ("0.1",)])

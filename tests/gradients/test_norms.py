@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrize import register_parametrization
 
-from skood import HVAE
+from skood import HVAE, PixelCNN
 from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
 from skood.gradients import norms as engine
@@ -33,6 +33,8 @@ MODELS = {
     "Glow of a table": (Glow(n_steps=2, width=5), TABLE),
     "MAF of a table": (MAF(n_transforms=2, width=6), TABLE),
     "MAF of images": (MAF("spline", n_transforms=1, width=6), IMAGES),
+    "PixelCNN": (PixelCNN(4, n_hidden_layers=3), IMAGES),
+    "PixelCNN of a table": (PixelCNN(4, n_hidden_layers=2), TABLE),
     "HVAE of patches": (HVAE((3, 2, 2), width=8), IMAGES),
     "HVAE of a table": (HVAE((3, 2), width=8), TABLE),
     "HVAE with weight norm": (HVAE((3, 2), network="resnet", width=8), IMAGES),

@@ -98,6 +98,12 @@ class World:
         weights = [[self.parents[x].get(name, 0.0) for name in given] for x in NAMES_X]
         return Linear(weights)
 
+    def posterior(self, targets, X):
+        """Mean (n, targets) and covariance of some variables given x, jointly."""
+        cross = self.covariance(targets, NAMES_X)
+        weights = cross @ np.linalg.inv(self.covariance(NAMES_X, NAMES_X))
+        return X @ weights.T, self.covariance(targets, targets) - weights @ cross.T
+
     def log_px(self, X):
         covariance = self.covariance(NAMES_X, NAMES_X)
         return stats.multivariate_normal(np.zeros(4), covariance).logpdf(X)
@@ -289,4 +295,5 @@ def exact(request):
     world, network = request.param()
     # Eighths are the same numbers in float32.
     X = np.random.default_rng(0).integers(-12, 12, (6, 4)) / 8
-    return SimpleNamespace(network=network.requires_grad_(False), X=X, log_px=world.log_px(X))
+    network.requires_grad_(False)
+    return SimpleNamespace(network=network, X=X, log_px=world.log_px(X), world=world)

@@ -122,9 +122,10 @@ def test_no_batch_in_scoring_is_larger_than_memory_allows(monkeypatch):
     monkeypatch.setitem(batches._NUMBERS_KEPT, "cpu", 9 * kept_per_row(model, X))
     model.fit(X)
     network = model.network_
-    for name in ("see", "terms_of"):
-        method = getattr(network, name)
-        watched = lambda x, *rest, m=method: seen.append(len(x)) or m(x, *rest)  # noqa: E731
-        monkeypatch.setattr(network, name, watched)
+    see, terms_of = network.see, network.terms_of
+    watched = lambda x, *rest: seen.append(len(x)) or see(x, *rest)  # noqa: E731
+    monkeypatch.setattr(network, "see", watched)
+    watched = lambda x, *rest: seen.append(x.n_rows) or terms_of(x, *rest)  # noqa: E731
+    monkeypatch.setattr(network, "terms_of", watched)
     model.score_samples(X, n_importance_samples=20)
     assert set(seen) == {8}

@@ -49,6 +49,20 @@ def test_the_likelihood_follows_from_the_data(X, likelihood):
 @pytest.mark.parametrize(
     "X, likelihood",
     [
+        (GREY, DiscretizedLogisticMixture),
+        (COLOUR / 255, DiscretizedLogisticMixture),
+        (GREY / 100 - 1, Gaussian),
+        (TABLE, Gaussian),
+        (TABLE > 0, Gaussian),
+    ],
+)
+def test_levels_are_those_of_pixels_and_anything_else_is_gaussian(X, likelihood):
+    assert type(hvae("levels").fit(X).network_.likelihood) is likelihood
+
+
+@pytest.mark.parametrize(
+    "X, likelihood",
+    [
         pytest.param(X, likelihood, id=f"{name}-{likelihood}")
         for name, X in {"grey": GREY, "grey 0-1": GREY / 255, "colour": COLOUR}.items()
         for likelihood in KINDS

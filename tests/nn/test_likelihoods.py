@@ -205,6 +205,28 @@ def test_the_mean_of_many_draws_is_the_mean(likelihood, parameters):
     assert ((draws.mean(0) - mean).abs() < 5 * error + 1e-6).all()
 
 
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        Bernoulli(255.0),
+        Gaussian(torch.ones(3, 1, 1).double(), torch.full((3, 1, 1), 20.0).double(), 36).double(),
+        DiscretizedLogistic(255.0),
+        DiscretizedLogisticMixture(255.0),
+    ],
+    ids=["bernoulli", "gaussian", "discretized_logistic", "mixture"],
+)
+def test_a_likelihood_says_its_terms_pixel_by_pixel(likelihood):
+    x = 255 * random(2, 3, 3, 4).sigmoid()
+    observed = likelihood.observe(x, NOISE).double()
+    parameters = random(2, likelihood.n_parameters(3), 3, 4)
+    terms = likelihood.log_prob_of_values(observed, parameters)
+    assert terms.shape in {(2, 3, 3, 4), (2, 1, 3, 4)}
+    torch.testing.assert_close(terms.sum((1, 2, 3)), likelihood.log_prob(observed, parameters))
+    observed[:, :, 1, 2] = observed[:, :, 0, 0]
+    changed = (likelihood.log_prob_of_values(observed, parameters) != terms).any(1)
+    assert changed.nonzero()[:, 1:].unique(dim=0).tolist() == [[1, 2]]
+
+
 def test_draws_are_on_the_scale_of_the_data():
     white = torch.full((4, 2, 3, 3), 100.0)
     assert Bernoulli(255.0).sample(white, NOISE).unique().tolist() == [255.0]

@@ -76,6 +76,13 @@ class FlipsTheSignTwice(Likelihood):
         return -super().decision_function(X)
 
 
+class IsNotSavedWhole(Likelihood):
+    def _to_save(self):
+        attributes = super()._to_save()
+        attributes["calibration_scores_"] = attributes["calibration_scores_"][1:]
+        return attributes
+
+
 @pytest.mark.parametrize(
     "broken, check",
     [
@@ -88,6 +95,7 @@ class FlipsTheSignTwice(Likelihood):
         (KeepsItsTrainingInPrivate, "check_fit_adds_only_names_that_end_in_underscore"),
         (ChangesItsParameter, "check_fit_adds_only_names_that_end_in_underscore"),
         (DrawsFromTheGlobalGenerator, "check_global_state_is_left_alone"),
+        (IsNotSavedWhole, "check_saved_file_keeps_scores"),
         (ScoresWithoutAFit, "check_unfitted_estimator_says_so"),
         (ScoresWithoutAFit, "check_other_image_shape_is_refused"),
         (ScoresWithoutAFit, "check_other_scale_is_refused"),

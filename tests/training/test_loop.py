@@ -14,7 +14,8 @@ from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.core.terms import LayerTerms, Terms
 from skood.testing import small
-from skood.training.loop import planned_epochs, train
+from skood.training.loop import train
+from skood.training.plan import planned_epochs
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(3, 1, (200, 2)).astype(np.float32)

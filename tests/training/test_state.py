@@ -127,6 +127,17 @@ def test_the_state_of_an_epoch_is_not_changed_by_those_after_it():
     assert_same([vars(s) for s in kept], [vars(pickle.loads(text)) for text in written])
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax"])
+@pytest.mark.parametrize("name", ["exp_avg", "step"])
+def test_moments_that_fit_no_weight_are_refused(name, optimizer):
+    # They would be written beyond their ends: such a state may come from a file.
+    state = states_of("MAF", optimizer=optimizer)[0][4]
+    moments = next(m for m in state.optimizer["state"].values() if m["exp_avg"].numel() > 1)
+    moments[name] = torch.zeros(3, 3, 3)
+    with pytest.raises(ValueError, match=f"has a {name} that fits no weight"):
+        go("MAF", state=state, optimizer=optimizer)
+
+
 def test_going_on_from_a_state_does_not_change_it():
     states, _, _ = states_of("MAF")
     before = pickle.loads(pickle.dumps(states[4]))

@@ -38,7 +38,7 @@ class Chain(Bijection):
         self.bijections = nn.ModuleList(bijections)
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        total = x.new_zeros(len(x))
+        total = x.new_zeros(x.shape[0])
         for bijection in self.bijections:
             x, log_det = bijection(x, context)
             total = total + log_det

@@ -31,7 +31,7 @@ class ActNorm(Bijection, DataDependent):
             self.log_scale.copy_(-torch.where(std > 1e-6, std, torch.ones_like(std)).log())
         shift, log_scale = self._broadcast(x)
         log_det = self.log_scale.sum() * x[0, 0].numel()
-        return (x + shift) * log_scale.exp(), log_det.expand(len(x))
+        return (x + shift) * log_scale.exp(), log_det.expand(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         shift, log_scale = self._broadcast(y)
@@ -52,7 +52,7 @@ class ElementwiseAffine(Bijection):
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         log_det = -self.log_std.sum() * x[0, 0].numel()
-        return (x - self.mean) * (-self.log_std).exp(), log_det.expand(len(x))
+        return (x - self.mean) * (-self.log_std).exp(), log_det.expand(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y * self.log_std.exp() + self.mean

@@ -40,7 +40,7 @@ class InvertibleConvolution(Bijection):
         for factor in (upper, lower, self.permutation):
             columns = product_with_columns(factor, columns)
         log_det = self.log_diagonal.sum() * x[0, 0].numel()
-        return self._rows(columns, x), log_det.expand(len(x))
+        return self._rows(columns, x), log_det.expand(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         lower, upper = self.factors()

@@ -47,7 +47,7 @@ class MultiScale(Bijection):
         self.top = ElementwiseAffine(shapes[-1][0])
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        left, total = [], x.new_zeros(len(x))
+        left, total = [], x.new_zeros(x.shape[0])
         for i, level in enumerate(self.levels):
             x, log_det = level(x, context)
             total = total + log_det

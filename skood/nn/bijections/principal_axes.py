@@ -39,7 +39,7 @@ class PrincipalAxes(Bijection):
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         y = self.project(x) * (-self.log_std).exp()
-        return y, -self.log_std.sum().expand(len(x))
+        return y, -self.log_std.sum().expand(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return (y * self.log_std.exp()) @ self.axes + self.mean

@@ -21,7 +21,7 @@ class Squeeze(Bijection):
         self.side = side
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        return F.pixel_unshuffle(x, self.side), x.new_zeros(len(x))
+        return F.pixel_unshuffle(x, self.side), x.new_zeros(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return F.pixel_shuffle(y, self.side)
@@ -35,7 +35,7 @@ class Flatten(Bijection):
         self.shape = shape
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        return x.flatten(1), x.new_zeros(len(x))
+        return x.flatten(1), x.new_zeros(x.shape[0])
 
     def inverse(self, y: Tensor, context: Any = None) -> Tensor:
         return y.reshape(-1, *self.shape)

@@ -35,9 +35,10 @@ class Evidence:
         """The same for a batch in which each row stands for one of x."""
         return replace(self, rows=rows)
 
-    def __len__(self) -> int:
-        """Rows in the batch."""
-        return len(self.observed_of_x if self.rows is None else self.rows)
+    @property
+    def n_rows(self) -> int:
+        """Rows in the batch; not by ``len``, which would fix it in an exported graph."""
+        return (self.observed_of_x if self.rows is None else self.rows).shape[0]
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return tuple(self._in_batch(tensor) for tensor in self.layers[index])

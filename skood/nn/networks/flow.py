@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,14 +29,25 @@ class FlowNetwork(nn.Module):
         From coordinates (n, ...) to base variables with as many values.
     base : {"normal", "logistic"}
         Distribution of each base variable.
+    base_shapes : sequence of tuples of int, or None
+        Of the maps that the base variables are made of, see `skood.core.protocols.KnownBase`. None
+        is a vector without an order.
     """
 
-    def __init__(self, x_shape: Shape, coordinates: Coordinates, bijection: Bijection, base: str):
+    def __init__(
+        self,
+        x_shape: Shape,
+        coordinates: Coordinates,
+        bijection: Bijection,
+        base: str,
+        base_shapes: Sequence[Shape] | None = None,
+    ):
         super().__init__()
         self.x_shape = x_shape
         self.coordinates = coordinates
         self.bijection = bijection
         self.base = base
+        self.base_shapes = [(math.prod(x_shape),)] if base_shapes is None else list(base_shapes)
 
     @property
     def max_log_px(self) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -96,6 +96,39 @@ class Draws:
 
 
 @dataclass(frozen=True)
+class _RecordingDraws(Draws):
+    """Draws that keep each q that a latent was drawn from, by the name of the draw."""
+
+    posteriors: dict[str, Normal] = field(default_factory=dict)
+
+    def infer(self, layer: int, q: Normal, path: str = "") -> Tensor:
+        self.posteriors[f"z{layer}{path}"] = q
+        return super().infer(layer, q, path)
+
+
+@dataclass(frozen=True)
+class _GivenDraws(Draws):
+    """Draws from given posteriors, whatever inference would say."""
+
+    posteriors: Mapping[str, Normal] = field(default_factory=dict)
+
+    def generate(
+        self,
+        layer: int,
+        p: Normal,
+        q: Callable[[], Normal],
+        inferred: Tensor | None = None,
+        path: str = "",
+    ) -> tuple[Tensor, LayerTerms]:
+        given = self.posteriors[f"z{layer}{path}"]
+        z = self.infer(layer, given, path)
+        # The parameters of q act through the draw alone: the gradient of the bound is the same in
+        # the mean, and has no variance where q is the posterior (Roeder et al. 2017).
+        fixed = Normal(given.mean.detach(), given.stddev.detach(), validate_args=False)
+        return z, LayerTerms(p.log_prob(z), fixed.log_prob(z))
+
+
+@dataclass(frozen=True)
 class Pass:
     """What one pass yields: latents and terms, layer 1 first, and the parameters of p(x | z)."""
 
@@ -159,33 +192,46 @@ class HierarchicalNetwork(nn.Module):
     def see(
         self, x: Tensor, noise: Noise, bounds: Sequence[Collection[int]], below: str
     ) -> Evidence:
-        passes = [Draws(noise, len(x), prior_layers, below) for prior_layers in bounds]
+        passes = [Draws(noise, x.shape[0], prior_layers, below) for prior_layers in bounds]
         return self._see(x, noise, max(draws.n_means(self.n_layers) for draws in passes))
 
     def terms_of(
         self, evidence: Evidence, noise: Noise, prior_layers: Collection[int], below: str
     ) -> Terms:
-        result = self._run(evidence, Draws(noise, len(evidence), prior_layers, below))
+        result = self._run(evidence, Draws(noise, evidence.n_rows, prior_layers, below))
         return Terms(self.likelihood(evidence.observed, result.parameters), result.layers)
 
     def reconstruct(
         self, x: Tensor, noise: Noise, prior_layers: Collection[int], below: str = "mean"
     ) -> Tensor:
-        draws = Draws(noise, len(x), prior_layers, below, posterior_mean=below == "mean")
+        draws = Draws(noise, x.shape[0], prior_layers, below, posterior_mean=below == "mean")
         evidence = self._see(x, noise, draws.n_means(self.n_layers))
         return self.likelihood.mean(self._run(evidence, draws).parameters)
 
     def encode(self, x: Tensor, noise: Noise) -> list[Tensor]:
-        draws = Draws(noise, len(x), posterior_mean=True)
+        draws = Draws(noise, x.shape[0], posterior_mean=True)
         return self._run(self._see(x, noise, self.n_layers), draws).latents
+
+    def infer_posteriors(self, x: Tensor, noise: Noise) -> dict[str, Normal]:
+        draws = _RecordingDraws(noise, x.shape[0], posterior_mean=True)
+        self._run(self._see(x, noise, self.n_layers), draws)
+        return draws.posteriors
+
+    def terms_under(self, posteriors: Mapping[str, Normal], x: Tensor, noise: Noise) -> Terms:
+        result: Pass = self(None, _GivenDraws(noise, x.shape[0], posteriors=posteriors))
+        parameters = self._crop(result.parameters)
+        return Terms(self.likelihood(self._observe(x, noise), parameters), result.layers)
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         every_layer = range(1, self.n_layers + 1)
         result = self._run(None, Draws(noise, n, every_layer, "sample"))
         return self.likelihood.sample(result.parameters, noise)
 
+    def _observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return self.likelihood.observe(x, noise).to(next(self.parameters()).dtype)
+
     def _see(self, x: Tensor, noise: Noise, n_means: int) -> Evidence:
-        observed = self.likelihood.observe(x, noise).to(next(self.parameters()).dtype)
+        observed = self._observe(x, noise)
         x = self._pad(self.likelihood.encode(observed))
         return Evidence(observed, self.evidence_of(x, n_means))
 

@@ -16,6 +16,7 @@ from skood.nn.networks.hierarchy import (
     HierarchicalNetwork,
     InferencePath,
     Pass,
+    _GivenDraws,
     gaussian_head,
 )
 from skood.nn.plans import plan_network
@@ -105,6 +106,21 @@ def test_generation_takes_the_mean_of_q_where_it_should():
     z, terms = draws(posterior_mean=True).generate(2, P, lambda: Q)
     assert torch.equal(z, Q.mean)
     torch.testing.assert_close(terms.log_posterior, Q.log_prob(Q.mean))
+
+
+def test_a_given_posterior_stands_in_the_place_of_inference():
+    given = _GivenDraws(Noise(0).pinned(), N, posteriors={"z2down": Q})
+    z, terms = given.generate(2, P, never, inferred=P.mean, path="down")
+    assert torch.equal(z, draws().infer(2, Q, "down"))
+    torch.testing.assert_close(terms.log_ratio, Q.log_prob(z) - P.log_prob(z))
+
+
+def test_the_gradient_for_a_given_posterior_is_zero_at_every_draw_where_it_is_right():
+    mean, std = P.mean.clone().requires_grad_(), P.stddev.clone().requires_grad_()
+    given = _GivenDraws(Noise(0).pinned(), N, posteriors={"z1": Normal(mean, std)})
+    _, terms = given.generate(1, P, never)
+    for gradient in torch.autograd.grad(terms.log_ratio.sum(), [mean, std]):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
 
 @pytest.mark.parametrize("shared", [True, False])
