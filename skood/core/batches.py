@@ -34,6 +34,10 @@ LARGE_BATCH = {"cpu": 128, "cuda": 1024}
 SMALL_BATCH = 32
 # Numbers that a pass may keep, by device: half a gigabyte on a CPU.
 _NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
+# Without gradients, tensors are freed at once, and the next ones take their place; but larger ones
+# go back to the system, and each new one costs page faults. Batches that would keep more numbers
+# than this take up to 2.7 times as long per row as smaller ones (docs/results.md).
+_NUMBERS_REUSED = 2**24
 # Of scoring, before its progress is shown: nobody waits for a few rows.
 _QUIET_SECONDS = 5.0
 
@@ -126,7 +130,7 @@ def _numbers_kept(function: Callable[[Tensor], Tensor], x: Tensor) -> int:
 
 
 def fixed_sizes_for(
-    function: Callable[[Tensor], Tensor], x: Tensor, numbers_per_row: int
+    function: Callable[[Tensor], Tensor], x: Tensor, numbers_per_row: int, *, backward: bool
 ) -> tuple[int, ...]:
     """Sizes of batches for a row-wise ``function``, ascending, as memory and rounding allow.
 
@@ -138,13 +142,15 @@ def fixed_sizes_for(
         Some rows, at least one, on which results of both sizes are compared.
     numbers_per_row : int
         See `numbers_kept_per_row`.
+    backward : bool
+        Whether ``function`` makes a backward pass, so that these numbers are kept.
 
     Returns
     -------
     tuple of int
         One size, or two whose results for x are bitwise equal.
     """
-    largest = largest_batch(numbers_per_row, x.device)
+    largest = largest_batch(numbers_per_row, x.device, backward=backward)
     if largest <= SMALL_BATCH or x.device.type != "cpu":
         return (largest,)
     x = x[torch.arange(largest) % len(x)]
@@ -158,11 +164,18 @@ def check_fixed_sizes(sizes: Any) -> None:
         raise ValueError(f"{sizes!r} are no sizes of batches")
 
 
-def largest_batch(numbers_per_row: int, device: torch.device) -> int:
+def largest_batch(numbers_per_row: int, device: torch.device, *, backward: bool) -> int:
     """A power of two, so that whole groups fill it up; at most `LARGE_BATCH`."""
-    n_rows = _NUMBERS_KEPT.get(device.type, _NUMBERS_KEPT["cuda"]) // max(1, numbers_per_row)
     usual = LARGE_BATCH.get(device.type, LARGE_BATCH["cuda"])
-    return min(usual, 1 << max(0, n_rows.bit_length() - 1))
+    if device.type == "cpu" and not backward:
+        usual = min(usual, max(SMALL_BATCH, _rows_within(_NUMBERS_REUSED, numbers_per_row)))
+    limit = _NUMBERS_KEPT.get(device.type, _NUMBERS_KEPT["cuda"])
+    return min(usual, _rows_within(limit, numbers_per_row))
+
+
+def _rows_within(limit: int, numbers_per_row: int) -> int:
+    n_rows = limit // max(1, numbers_per_row)
+    return 1 << max(0, n_rows.bit_length() - 1)
 
 
 def fixed_sizes(n: int, sizes: Sequence[int]) -> Iterator[int]:

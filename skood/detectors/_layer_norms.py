@@ -87,7 +87,7 @@ class LayerNorms:
             plan = plan_gradients(network, function, x[:_PLANNED_ROWS])
             n_kept = numbers_kept_per_row(partial(function, network), x[torch.arange(2) % len(x)])
             norms = partial(squared_norms, network, function, plan=plan)
-            sizes = fixed_sizes_for(norms, x, n_kept)
+            sizes = fixed_sizes_for(norms, x, n_kept, backward=True)
             weights = None
             if fisher == "diagonal":
                 moments = partial(second_moments, network, function, plan=plan)
@@ -133,7 +133,9 @@ class LayerNorms:
                 counts=counts,
                 weights=self._weights_on(x.device),
             )
-            return np.stack([norms[rows].sum(0).cpu().numpy() for rows in rows_of_layers], axis=1)
+            of_tensors = norms.cpu().numpy()
+            # One after the other: NumPy's sum adds in another order where there is one group.
+            return np.stack([sum(of_tensors[rows]) for rows in rows_of_layers], axis=1)
 
         options = {"row_axis": 0, "group_size": group_size, "sizes": self.sizes}
         return model.map_network(evaluate, X, **options)

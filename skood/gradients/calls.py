@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -46,14 +46,14 @@ class Call:
 
 @torch.enable_grad()
 def record(
-    whole: nn.Module, x: Tensor, paths: set[str], counts: Tensor | None = None
+    whole: nn.Module, x: Tensor, modules: Mapping[str, nn.Module], counts: Tensor | None = None
 ) -> dict[str, list[Call]]:
-    """Run the whole once, forward and backward, and keep the calls of some modules.
+    """Run the whole once, forward and backward, and keep the calls of some of its modules.
 
     What is differentiated is the sum over rows, each as often as ``counts`` says, if given.
     The modules must be the caller's alone, since there are hooks on them meanwhile.
     """
-    calls: dict[str, list[Call]] = {path: [] for path in paths}
+    calls: dict[str, list[Call]] = {path: [] for path in modules}
 
     def keep(path: str) -> Callable[..., None]:
         def hook(_: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
@@ -63,8 +63,8 @@ def record(
         return hook
 
     handles = [
-        whole.get_submodule(path).register_forward_hook(keep(path), with_kwargs=True)
-        for path in paths
+        module.register_forward_hook(keep(path), with_kwargs=True)
+        for path, module in modules.items()
     ]
     try:
         of_rows = whole(x)

@@ -130,7 +130,7 @@ def second_moments(
     """Sum over groups of each squared partial derivative, of the shapes of the parameters."""
     whole, x = _Whole(private_copy(network), target), _trackable(x)
     sums = {name: torch.zeros_like(p).double() for name, p in whole.named_parameters()}
-    for name, _, gradients in _gradients(whole, x, plan, group_size):
+    for name, gradients in _gradients(whole, x, plan, group_size):
         sums[name] += gradients.sum_of_squares()
     return {name: sums[name] for name in plan}
 
@@ -176,13 +176,11 @@ def _norms_by_name(
     counts: Tensor | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    n_groups = len(x) // group_size
-    norms: dict[str, Tensor] = {}
-    for name, groups, gradients in _gradients(whole, x, plan, group_size, counts):
-        if name not in norms:
-            norms[name] = torch.zeros(n_groups, dtype=torch.float64, device=x.device)
-        norms[name][groups] = gradients.squared_norms(weights[name] if weights else None)
-    return norms
+    pieces: dict[str, list[Tensor]] = {}
+    for name, gradients in _gradients(whole, x, plan, group_size, counts):
+        norms = gradients.squared_norms(weights[name] if weights else None)
+        pieces.setdefault(name, []).append(norms)
+    return {name: torch.cat(norms) for name, norms in pieces.items()}
 
 
 def _gradients(
@@ -191,15 +189,16 @@ def _gradients(
     plan: GradientPlan,
     group_size: int,
     counts: Tensor | None = None,
-) -> Iterator[tuple[str, slice, Gradients]]:
-    """Name, groups and gradients, a piece at a time."""
+) -> Iterator[tuple[str, Gradients]]:
+    """Name and gradients of some groups, one piece after the other."""
     by_module: dict[tuple[str, str], list[str]] = {}
     for name, way in plan.items():
         by_module.setdefault(way, []).append(name)
-    calls = record(whole, x, {module for module, _ in by_module}, counts)
+    every = dict(whole.named_modules(remove_duplicate=False))
+    calls = record(whole, x, {path: every[path] for path, _ in by_module}, counts)
     n_groups = len(x) // group_size
     for (path, how), names in by_module.items():
-        module = whole.get_submodule(path)
+        module = every[path]
         own = {name: name[len(path) + 1 :] if path else name for name in names}
         usable = [call for call in calls[path] if call.is_row_wise(len(x))]
         if not usable:
@@ -212,4 +211,4 @@ def _gradients(
             groups = slice(start, min(n_groups, start + step))
             found = pieces(module, usable, list(own.values()), groups, group_size)
             for name in names:
-                yield name, groups, found[own[name]]
+                yield name, found[own[name]]

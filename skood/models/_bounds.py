@@ -57,9 +57,9 @@ def bounds_of_rows(
         samples = slice(first, min(n_samples, first + together))
         forks = [noise.fork(i) for i in range(samples.start, samples.stop)]
         for batch in _batches(len(x), together, sizes):
-            of_batch = noise.side_by_side(forks, batch.n_rows)
+            rows, of_batch = batch.rows_of_x(x.device), noise.side_by_side(forks, batch.n_rows)
             for i, layers in enumerate(prior_layers):
-                terms = one_pass(batch.rows_of_x.to(x.device), of_batch, layers)
+                terms = one_pass(rows, of_batch, layers)
                 where = i, samples, batch.present
                 log_weights[where] = batch.by_sample(terms.log_weight, len(forks))
                 log_px[where] = batch.by_sample(terms.log_px, len(forks))
@@ -112,10 +112,10 @@ class _Batch:
     stop: int
     n_rows: int
 
-    @property
-    def rows_of_x(self) -> Tensor:
+    def rows_of_x(self, device: torch.device) -> Tensor:
         """The row of x that each row of the batch stands for; the last ones fill it up."""
-        return (self.start + torch.arange(self.size) % self.n_rows).clamp(max=self.stop - 1)
+        places = torch.arange(self.size, device=device) % self.n_rows
+        return (self.start + places).clamp(max=self.stop - 1)
 
     @property
     def present(self) -> slice:

@@ -153,7 +153,7 @@ class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
 
         with own_modes(grad=False):
             n_kept = numbers_kept_per_row(log_weights, x[torch.arange(2) % len(x)])
-            return fixed_sizes_for(log_weights, x, n_kept)
+            return fixed_sizes_for(log_weights, x, n_kept, backward=False)
 
     @property
     def _density(self) -> DensityNetwork:

@@ -45,12 +45,12 @@ def network():
         )
 
 
-@pytest.mark.parametrize("choose", [lambda *_: (128,), fixed_sizes_for])
+@pytest.mark.parametrize("choose", [lambda *_, **options: (128,), fixed_sizes_for])
 def test_a_row_gives_bitwise_the_same_result_in_any_company_and_order(choose, network):
     rng = np.random.default_rng(0)
     X = rng.random((300, 8, 8), dtype=np.float32)
     with torch.no_grad():
-        sizes = choose(lambda x: network(x)[:, 0], as_tensor(X[:128]), 1)
+        sizes = choose(lambda x: network(x)[:, 0], as_tensor(X[:128]), 1, backward=False)
 
     def score(rows):
         return mapped(lambda x: network(x)[:, 0], X[rows], sizes)
@@ -158,17 +158,30 @@ def test_a_small_size_is_taken_only_where_results_are_bitwise_equal():
         return x[:, 0] + (len(x) == 32) * 2.0**-20
 
     x = torch.ones(5, 2)
-    assert fixed_sizes_for(lambda x: x[:, 0], x, 1) == (32, 128)
-    assert fixed_sizes_for(depends_on_the_size, x, 1) == (128,)
+    assert fixed_sizes_for(lambda x: x[:, 0], x, 1, backward=False) == (32, 128)
+    assert fixed_sizes_for(depends_on_the_size, x, 1, backward=False) == (128,)
 
 
 @pytest.mark.parametrize(
-    "numbers_per_row, size", [(0, 128), (2**20, 128), (2**22, 32), (2**23 - 1, 16), (2**40, 1)]
+    "numbers_per_row, of_backward, of_forward",
+    [
+        (0, 128, 128),
+        (2**17, 128, 128),
+        (2**17 + 1, 128, 64),
+        (2**20, 128, 32),
+        (2**22, 32, 32),
+        (2**23 - 1, 16, 16),
+        (2**40, 1, 1),
+    ],
 )
-def test_rows_of_many_numbers_make_smaller_batches(numbers_per_row, size):
-    assert largest_batch(numbers_per_row, CPU) == size
-    sizes = fixed_sizes_for(lambda x: x[:, 0], torch.ones(2, 2), numbers_per_row)
-    assert sizes[-1] == size
+def test_rows_of_many_numbers_make_smaller_batches_in_a_forward_pass_above_all(
+    numbers_per_row, of_backward, of_forward
+):
+    for backward, size in ((True, of_backward), (False, of_forward)):
+        options = {"backward": backward}
+        assert largest_batch(numbers_per_row, CPU, **options) == size
+        sizes = fixed_sizes_for(lambda x: x[:, 0], torch.ones(2, 2), numbers_per_row, **options)
+        assert sizes[-1] == size
 
 
 def test_the_numbers_that_a_pass_keeps_are_counted_for_one_row():
