@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from skood.calibration import p_values
+from skood.core.atomic import replacing
 from skood.core.exceptions import ExportError
 from skood.core.modes import own_modes
 from skood.core.protocols import ExportableDetector
@@ -99,13 +100,9 @@ def export(
     scoring: Any = detector.scoring_module()
     rows = _rows_to_compare(detector, scoring.rows, X)
     program = _traced(detector, Verdict(scoring, detector), rows)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         write(program, temporary)
         _check(detector, scoring.rows, load(temporary), rows)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _rows_to_compare(detector: Any, spec: RowSpec, X: Any) -> NDArray[Any]:
