@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skood.core.callers import stacklevel_of_user
 from skood.core.rows import Rows
-from skood.core.units import ROUNDING
+from skood.core.units import ROUNDING, ranges
 
-__all__ = ["DATA_KINDS", "decided_kind", "described"]
+__all__ = ["DATA_KINDS", "decided_kind", "described", "kind_for"]
 
 _Floats = NDArray[np.float64]
 
@@ -79,3 +80,9 @@ def decided_kind(said: str, rows: Rows, low: _Floats, high: _Floats, whole: bool
 def described(rows: Rows) -> str:
     """The type of the values as the user gave them, for messages."""
     return rows.origin if rows.origin != "float" else str(rows.array.dtype)
+
+
+def kind_for(model: Any, rows: Rows) -> str:
+    """What a model, fitted or not, takes the values of the rows for."""
+    said = getattr(model, "data_kind_", getattr(model, "data_kind", "auto"))
+    return decided_kind(said, rows, *ranges(rows))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skood.core.atomic import replacing
 
 __all__ = ["join_shards"]
 
@@ -46,25 +47,15 @@ def join_shards(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
+    >>>     >>> import numpy as np
     >>> from skood.datasets import join_shards
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     X = join_shards((np.full((2, 3), i) for i in range(4)), f"{folder}/X.npy")
     ...     print(X.shape, X[:, 0])
     (8, 3) [0 0 1 1 2 2 3 3]
     """
-    path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write(file, shards, key)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        _write(file, shards, key)
     joined: NDArray[Any] = np.load(path, mmap_mode="r")
     return joined
 

@@ -12,18 +12,19 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from skood.core.data_kinds import kind_for
 from skood.core.noise import Stream
 from skood.core.rows import Rows
-from skood.detectors._likelihood import Likelihood
+from skood.detectors._log_likelihood import LogLikelihoodDetector
 from skood.detectors._model_detector import unfrozen
-from skood.detectors._perturbed_rows import data_kind_of, perturbed
+from skood.detectors._perturbed_rows import perturbed
 from skood.models import VAE
 from skood.scores.likelihood_floor import with_likelihood_floor
 
 __all__ = ["BackgroundLikelihoodRatio"]
 
 
-class BackgroundLikelihoodRatio(Likelihood):
+class BackgroundLikelihoodRatio(LogLikelihoodDetector):
     """Out-of-distribution detection by the likelihood ratio between a model and a background model.
 
     The background model is trained on normal rows of which a part of the values were replaced by
@@ -104,15 +105,12 @@ class BackgroundLikelihoodRatio(Likelihood):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Likelihood._parameter_constraints,
+        **LogLikelihoodDetector._parameter_constraints,
         "background": [HasMethods(["fit"]), FrozenEstimator, None],
         "mutation_rate": [Interval(Real, 0, 1, closed="neither")],
     }
     _model_parameters = ("model", "background")
-    _not_scoring = Likelihood._not_scoring | {"background"}
-
-    # Not that of `Likelihood`, so `skood.export` refuses it by name.
-    scoring_module = None  # type: ignore[assignment]
+    _not_scoring = LogLikelihoodDetector._not_scoring | {"background"}
 
     def __init__(
         self,
@@ -147,7 +145,7 @@ class BackgroundLikelihoodRatio(Likelihood):
         model, background = (trainings[name][0] for name in self._model_parameters)
         if isinstance(background, FrozenEstimator):
             return trainings
-        kind = data_kind_of(unfrozen(model), rows)
+        kind = kind_for(unfrozen(model), rows)
         if "data_kind" in background.get_params():
             background.set_params(data_kind=kind)  # the perturbed rows may look like another one
         rng = np.random.default_rng([seed, Stream.PERTURBATION])

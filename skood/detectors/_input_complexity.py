@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags
 
-from skood.core.data_kinds import decided_kind
+from skood.core.data_kinds import kind_for
 from skood.core.protocols import PixelModel
 from skood.core.rows import Rows
-from skood.core.units import ranges
-from skood.detectors._likelihood import Likelihood
+from skood.detectors._log_likelihood import LogLikelihoodDetector
+from skood.detectors._model_detector import unfrozen
 from skood.models import Glow
 from skood.scores.complexity import check_compressors, compressed_bits
 
@@ -28,7 +27,7 @@ _Floats = NDArray[np.float64]
 _CHUNK = 1024
 
 
-class InputComplexity(Likelihood):
+class InputComplexity(LogLikelihoodDetector):
     """Out-of-distribution detection by the likelihood less the complexity of an image.
 
     Simple images are likely under any generative model, whatever they show. A compressor of images
@@ -80,13 +79,10 @@ class InputComplexity(Likelihood):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Likelihood._parameter_constraints,
+        **LogLikelihoodDetector._parameter_constraints,
         "compressors": ["array-like"],
     }
     _model_protocol = PixelModel
-
-    # Not that of `Likelihood`, so `skood.export` refuses it by name.
-    scoring_module = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -100,16 +96,14 @@ class InputComplexity(Likelihood):
         random_state: Any = None,
         verbose: int = 0,
     ):
-        super().__init__(
-            model,
-            fpr=fpr,
-            n_importance_samples=n_importance_samples,
-            calibration_fraction=calibration_fraction,
-            memory=memory,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        self.model = model
         self.compressors = compressors
+        self.fpr = fpr
+        self.n_importance_samples = n_importance_samples
+        self.calibration_fraction = calibration_fraction
+        self.memory = memory
+        self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         """That it takes images alone."""
@@ -129,24 +123,14 @@ class InputComplexity(Likelihood):
                 "MAF."
             )
         super()._check_learnable(rows)
-        if self._kind_of(rows) == "real":
+        if kind_for(unfrozen(self.model), rows) == "real":
             raise ValueError(
                 "InputComplexity compresses 8-bit images, or images with pixels in [0, 1]; X holds "
                 "images of real numbers. Scale X, or use Likelihood or GradientNorm."
             )
 
-    def _kind_of(self, rows: Rows) -> str:
-        """What the model takes the values of the rows for."""
-        if isinstance(self.model, FrozenEstimator):
-            kind: str = self.model.estimator.rows_.kind
-            return kind
-        kind = getattr(self.model, "data_kind", "auto")
-        if kind == "auto" and rows.array.dtype != np.uint8:
-            return decided_kind(kind, rows, *ranges(rows))
-        return kind
-
     def _statistic(self, rows: Rows) -> _Floats:
-        return super()._statistic(rows) / math.log(2) - self._complexity(rows)
+        return -self._log_likelihood(rows) / math.log(2) - self._complexity(rows)
 
     def _complexity(self, rows: Rows) -> _Floats:
         """Bits of each compressed image."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 from torch import nn
 
-from skood.core.protocols import ExportableDensityModel, LatentModel
+from skood.core.protocols import ExportableDensityModel
 from skood.core.rows import Rows
-from skood.detectors._model_detector import ModelDetector
+from skood.detectors._log_likelihood import LogLikelihoodDetector
 from skood.detectors._scoring_modules import NegativeBound, ScoringModule
-from skood.models._density import BaseDensity
 
 __all__ = ["Likelihood"]
 
 
-class Likelihood(ModelDetector):
+class Likelihood(LogLikelihoodDetector):
     """Out-of-distribution detection by the negative log-likelihood: the baseline.
 
     A row is OOD if the model finds it improbable. On tables of real numbers, where unusual rows lie
@@ -70,11 +67,6 @@ class Likelihood(ModelDetector):
     array([ 1, -1])
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ModelDetector._parameter_constraints,
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-    }
-
     def __init__(
         self,
         model: Any = None,
@@ -96,15 +88,6 @@ class Likelihood(ModelDetector):
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         return -self._log_likelihood(rows)
-
-    def _log_likelihood(self, rows: Rows, name: str = "model") -> NDArray[np.float64]:
-        """Of each row under one of ``models_``, nats; all of them see the noise of ``model_``."""
-        model, X = self.models_[name], self._of_model(rows, name)
-        if isinstance(model, BaseDensity) and isinstance(self.model_, BaseDensity):
-            model = model.with_scoring_noise_of(self.model_)
-        if not isinstance(model, LatentModel):
-            return np.asarray(model.score_samples(X), dtype=np.float64)
-        return model.score_samples(X, n_importance_samples=self.n_importance_samples)
 
     def scoring_module(self) -> nn.Module:
         """`ood_score` as a torch module, for `skood.export`."""

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.random import Generator
 
-from skood.core.data_kinds import decided_kind
 from skood.core.rows import Rows
-from skood.core.units import ranges
 
-__all__ = ["data_kind_of", "perturbed"]
+__all__ = ["perturbed"]
 
 _STEP = {"bytes": 1, "unit": 1 / 255}  # of 256 levels
 _ROWS_AT_A_TIME = 1_000
-
-
-def data_kind_of(model: Any, rows: Rows) -> str:
-    """What the values of the rows are ("bytes", "unit" or "real"), as the model takes them."""
-    said = getattr(model, "data_kind_", getattr(model, "data_kind", "auto"))
-    return decided_kind(said, rows, *ranges(rows))
 
 
 def perturbed(rows: Rows, rate: float, kind: str, rng: Generator) -> Rows:

@@ -19,7 +19,7 @@ from torch import Tensor
 from skood.core.noise import Stream
 from skood.core.parameters import draw_seed
 from skood.core.rows import Rows, check_rows
-from skood.detectors._likelihood import Likelihood
+from skood.detectors._log_likelihood import LogLikelihoodDetector
 from skood.detectors._model_detector import trained, unfrozen
 from skood.detectors._shared_models import SharedModels
 from skood.scores.ensembles import waic
@@ -27,7 +27,7 @@ from skood.scores.ensembles import waic
 __all__ = ["WAIC"]
 
 
-class WAIC(Likelihood):
+class WAIC(LogLikelihoodDetector):
     """Out-of-distribution detection by an ensemble: unlikely rows, and rows on which it disagrees.
 
     Models that differ in their random numbers alone agree on what the training rows determine, and
@@ -88,14 +88,11 @@ class WAIC(Likelihood):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Likelihood._parameter_constraints,
+        **LogLikelihoodDetector._parameter_constraints,
         "n_models": [Interval(Integral, 2, None, closed="left")],
         "n_jobs": [Integral, None],
     }
-    _not_scoring = Likelihood._not_scoring | {"n_jobs"}
-
-    # Not that of `Likelihood`, so `skood.export` refuses it by name.
-    scoring_module = None  # type: ignore[assignment]
+    _not_scoring = LogLikelihoodDetector._not_scoring | {"n_jobs"}
 
     def __init__(
         self,
