@@ -8,7 +8,7 @@ layer on any images, and the less the higher the layer. So a model of photograph
 digits from its lowest layer.
 
 After figures 1 and 2 of Havtorn et al. 2021. Prints the agreement layer by layer and saves
-``low_layers_generalise.png``.
+``low_layers_agree.png`` and ``low_layers_generalise.png``.
 """
 
 # %%
@@ -61,14 +61,14 @@ pairs = {
     ),
 }
 sets = {"photographs": X_test, "digits": digits_test}
-figure = plt.figure(figsize=(12, 5), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1, 2.2])
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 print(f"{'agreement (linear CKA)':<24}" + "".join(f"{f'layer {i}':>9}" for i in (1, 2, 3)))
-for ax, (pair, fitted) in zip(left.subplots(2, 1), pairs.items()):
+for ax, (pair, fitted) in zip(axes, pairs.items()):
     display = LayerCorrelationDisplay.from_estimators(*fitted, sets, ax=ax)
     ax.set_title(f"agreement, {pair}")
     for name, values in display.correlations.items():
         print(f"{f'{pair}, {name}':<24}" + "".join(f"{value:>9.2f}" for value in values))
+figure.savefig("low_layers_agree.png", dpi=130)
 
 # %%
 # What each model makes of both. From all layers it reconstructs the OOD images too, though
@@ -78,7 +78,8 @@ for ax, (pair, fitted) in zip(left.subplots(2, 1), pairs.items()):
 contrast = X_test.std(axis=(1, 2)).argsort()[::-1]  # a tile of plain sky is no picture
 pictures = np.concatenate([X_test[contrast[:16:2]], digits_test[:8]])
 models = {"photographs": of_photos, "digits": of_digits}
-for ax, (name, fitted) in zip(right.subplots(2, 1), models.items()):
+figure, axes = plt.subplots(2, 1, figsize=(9, 6), layout="constrained")
+for ax, (name, fitted) in zip(axes, models.items()):
     ReconstructionDisplay.from_estimator(fitted, pictures, ax=ax)
     ax.set_title(f"reconstructed by the model of {name}")
 figure.savefig("low_layers_generalise.png", dpi=130)

@@ -1,4 +1,4 @@
-"""What all detectors share: the one change of sign, the threshold, the p-values, groups."""
+"""What all detectors share of `fit`: the split, what is learned, the threshold."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skood.calibration import CalibrationWarning, chunk, p_values, threshold, warn_if_few
+from skood.calibration import CalibrationWarning, threshold
 from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.callers import stacklevel_of_user
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
-from skood.core.parameters import check_count, check_group_size, draw_seed
+from skood.core.parameters import draw_seed
 from skood.core.progress import shows_progress
 from skood.core.rows import Rows, check_rows, unfitted_copy
 from skood.core.savable import Savable
+from skood.detectors._decisions import CalibratedDecisions
 from skood.detectors._shared_models import SharedModels
 
 __all__ = ["CalibratedDetector"]
@@ -31,14 +30,14 @@ _Floats = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 
 
-class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstimator):
+class CalibratedDetector(CallbackSupportMixin, Savable, CalibratedDecisions):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
-    It knows no model. A subclass gives ``__init__`` with at least the parameters constrained below,
-    ``_learn(rows, seed, shared)``, which learns whatever the scores need from a part of the rows;
-    and ``_statistic(rows)``, a number for each row (higher: more OOD). ``_calibrate(rows)`` sets
-    the threshold with the other rows. What can be refused before it is learned is refused by
-    ``_check_learnable(rows)``.
+    It knows no model. `CalibratedDecisions` has what there is after `fit`. A subclass gives
+    ``__init__`` with at least the parameters constrained below; ``_learn(rows, seed, shared)``,
+    which learns whatever the scores need from a part of the rows; and ``_statistic(rows)``, a
+    number for each row (higher: more OOD). ``_calibrate(rows)`` sets the threshold with the other
+    rows. What can be refused before it is learned is refused by ``_check_learnable(rows)``.
     If a detector learns something of normal rows that the threshold must not see, it gives
     ``_reference_fraction`` and ``_fit_reference(rows)``. If its score is not the statistic itself,
     and the score of a group not the mean of the statistics, it gives ``_combine(statistics)``; if a
@@ -67,13 +66,8 @@ class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstima
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
-    # Parameters on which no score depends, once there is a fit.
-    _not_scoring: ClassVar[frozenset[str]] = frozenset(
-        {"fpr", "calibration_fraction", "random_state"}
-    )
     # Whether learning takes no more than seconds.
     _learns_quickly: ClassVar[bool] = False
-    fpr: float
     calibration_fraction: Any
     random_state: Any
 
@@ -210,27 +204,6 @@ class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstima
             raise ValueError("its calibration scores are not finite numbers in ascending order")
         super()._restore(attributes)
 
-    def _scoring_parameters(self) -> dict[str, Any]:
-        """Parameters on which scores depend: they are fixed by `fit`."""
-        parameters = self.get_params(deep=False)
-        return {name: parameters[name] for name in parameters if name not in self._not_scoring}
-
-    def _check_scoring_parameters(self) -> None:
-        for name, value in self._scoring_parameters().items():
-            if not np.array_equal(value, self.calibrated_with_[name]):
-                raise ValueError(
-                    f"{name} was changed from {self.calibrated_with_[name]!r} to {value!r} after "
-                    "the threshold had been set for the former. Call fit again; with memory= or a "
-                    "FrozenEstimator that trains nothing. Only fpr may change without a new fit."
-                )
-
-    def _checked(self, X: ArrayLike | Tensor) -> Rows:
-        """Rows to be scored by the fitted detector."""
-        check_is_fitted(self)
-        use_one_thread_after_a_fork()
-        self._check_scoring_parameters()
-        return check_rows(self, X, reset=False)
-
     def _calibrate(self, rows: Rows) -> None:
         """Set the reference and the threshold from normal rows that nothing has seen."""
         self.calibrated_with_ = self._scoring_parameters()
@@ -294,122 +267,3 @@ class CalibratedDetector(CallbackSupportMixin, Savable, OutlierMixin, BaseEstima
 
     def _fit_reference(self, rows: Rows) -> None:
         """Learn from normal rows; only called where ``_reference_fraction`` is not 0."""
-
-    def _statistic(self, rows: Rows) -> _Floats:
-        """A number for each row, shape (n,), float64."""
-        raise NotImplementedError
-
-    def _combine(self, statistics: _Floats) -> _Floats:
-        """OOD scores (m,) of m groups from the statistics (m, group_size) of their rows."""
-        mean: _Floats = statistics.mean(axis=1)
-        return mean
-
-    def _score_groups(self, rows: Rows, group_size: int) -> _Floats:
-        """OOD scores of consecutive groups of rows."""
-        return self._combine(chunk(self._statistic(rows), group_size))
-
-    def _calibration_groups(self, group_size: int) -> _Floats:
-        """OOD scores of groups of the calibration rows."""
-        return self._combine(chunk(self.calibration_statistics_, group_size))
-
-    @shows_progress
-    def ood_score(self, X: ArrayLike | Tensor) -> _Floats:
-        """The papers' number for each row, shape (n,), float64: the HIGHER, the more OOD.
-
-        `score_samples` is its negative.
-        """
-        return self._combine(self._statistic(self._checked(X))[:, None])
-
-    def score_samples(self, X: ArrayLike | Tensor) -> _Floats:
-        """scikit-learn's score for each row, shape (n,), float64: the LOWER, the more abnormal.
-
-        A row's score does not depend on the rows beside it.
-        """
-        return -self.ood_score(X)
-
-    @property
-    def offset_(self) -> float:
-        if "calibration_scores_" not in vars(self):
-            raise AttributeError(f"offset_: this {type(self).__name__} is not fitted yet.")
-        # `fit` has warned of its own rate once, and need not at every call.
-        return threshold(self.calibration_scores_, self.fpr, warn=self.fpr != self.fpr_)
-
-    def decision_function(self, X: ArrayLike | Tensor) -> _Floats:
-        """`score_samples` minus ``offset_``, shape (n,), float64: negative where OOD."""
-        scores = self.score_samples(X)
-        return scores - self.offset_
-
-    def predict(self, X: ArrayLike | Tensor) -> NDArray[np.int_]:
-        """+1 for normal rows, -1 for OOD ones, shape (n,), at false positive rate ``fpr``.
-
-        Of fresh normal rows a part ``fpr`` at most is called -1, on average over the draw of the
-        calibration rows; see `skood.calibration.false_positive_rate_interval` for the spread.
-        """
-        return np.where(self.decision_function(X) >= 0, 1, -1)
-
-    def p_values(self, X: ArrayLike | Tensor) -> _Floats:
-        """Conformal p-value of each row, shape (n,): at most ``a`` for a part ``a`` of normal rows.
-
-        `predict` is -1 where it is at most ``fpr``.
-        """
-        return p_values(self.score_samples(X), self.calibration_scores_)
-
-    @shows_progress
-    def group_ood_score(self, X: ArrayLike | Tensor, group_size: int) -> _Floats:
-        """OOD score of consecutive groups of rows that come from one source.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-            Rows 0 to group_size - 1 are the first group, and so on; a remainder is an error.
-        group_size : int
-
-        Returns
-        -------
-        ndarray of shape (n // group_size,), float64
-            The higher, the more OOD.
-
-        Raises
-        ------
-        ValueError
-            If ``group_size`` is no positive integer that divides n.
-        """
-        rows = self._checked(X)
-        return self._score_groups(rows, check_group_size(group_size, len(rows)))
-
-    def group_p_values(self, X: ArrayLike | Tensor, group_size: int) -> _Floats:
-        """Conformal p-value of each group of `group_ood_score`, shape (n // group_size,).
-
-        Referred to groups of the same size made of the calibration rows, of which there must be
-        at least one.
-
-        Warns
-        -----
-        CalibrationWarning
-            If there are so few that no p-value can be as small as ``fpr``.
-        """
-        scores = -self.group_ood_score(X, group_size)
-        calibration = self.calibration_group_scores(group_size)
-        warn_if_few(len(calibration), self.fpr, "groups")
-        return p_values(scores, calibration)
-
-    def calibration_group_scores(self, group_size: int) -> _Floats:
-        """Scores of groups of the calibration rows, of which each row belongs to one at most.
-
-        Parameters
-        ----------
-        group_size : int
-
-        Returns
-        -------
-        ndarray of shape (n_calibration // group_size,), float64
-            In the sign of `score_samples`: the LOWER, the more abnormal. Minus `group_ood_score` of
-            groups of normal rows is exchangeable with them.
-
-        Raises
-        ------
-        ValueError
-            If ``group_size`` is no positive integer, or larger than the number of calibration rows.
-        """
-        check_is_fitted(self)
-        return -self._calibration_groups(check_count("group_size", group_size))

@@ -11,8 +11,9 @@ from joblib import Memory
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skood.core.estimator_protocols import NetworkModel
 from skood.core.noise import Noise
-from skood.core.protocols import DensityNetwork, InvertibleNetwork, NetworkModel
+from skood.core.protocols import DensityNetwork, InvertibleNetwork
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.scores.density import LogDensity

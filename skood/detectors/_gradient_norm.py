@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skood.calibration import warn_if_few
+from skood.core.estimator_protocols import NetworkModel
 from skood.core.parameters import check_group_size
 from skood.core.progress import shows_progress
-from skood.core.protocols import InvertibleNetwork, NetworkModel
+from skood.core.protocols import InvertibleNetwork
 from skood.core.rows import Rows, check_rows
 from skood.detectors._layer_norms import LayerNorms
 from skood.detectors._model_detector import ModelDetector

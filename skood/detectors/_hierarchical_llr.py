@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skood.core.callers import stacklevel_of_user
+from skood.core.estimator_protocols import DensityModel, ExportableDensityModel, LatentModel
 from skood.core.progress import shows_progress
-from skood.core.protocols import DensityModel, ExportableDensityModel, LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.detectors._scoring_modules import (

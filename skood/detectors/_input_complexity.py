@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Tags
 
 from skood.core.data_kinds import kind_for
-from skood.core.protocols import PixelModel
+from skood.core.estimator_protocols import PixelModel
 from skood.core.rows import Rows
 from skood.detectors._log_likelihood import LogLikelihoodDetector
 from skood.detectors._model_detector import unfrozen

@@ -12,8 +12,9 @@ from joblib import Memory
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skood.core.estimator_protocols import FlowModel
 from skood.core.noise import Noise
-from skood.core.protocols import FlowModel, InvertibleNetwork, KnownBase
+from skood.core.protocols import InvertibleNetwork, KnownBase
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.models import Glow

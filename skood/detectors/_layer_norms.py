@@ -20,15 +20,10 @@ from skood.core.batches import (
     numbers_kept_per_row,
     padded_group,
 )
+from skood.core.estimator_protocols import NetworkModel
 from skood.core.modes import own_modes
 from skood.core.noise import Noise
-from skood.core.protocols import NetworkModel
-from skood.gradients.norms import (
-    GradientPlan,
-    plan_gradients,
-    second_moments,
-    squared_norms,
-)
+from skood.gradients.norms import GradientPlan, plan_gradients, second_moments, squared_norms
 
 __all__ = ["LayerNorms"]
 

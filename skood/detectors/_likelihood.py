@@ -9,7 +9,7 @@ from joblib import Memory
 from numpy.typing import NDArray
 from torch import nn
 
-from skood.core.protocols import ExportableDensityModel
+from skood.core.estimator_protocols import ExportableDensityModel
 from skood.core.rows import Rows
 from skood.detectors._log_likelihood import LogLikelihoodDetector
 from skood.detectors._scoring_modules import NegativeBound, ScoringModule

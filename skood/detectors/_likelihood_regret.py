@@ -10,7 +10,7 @@ from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from skood.core.protocols import RefittableModel
+from skood.core.estimator_protocols import RefittableModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.models import VAE

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from skood.core.protocols import LatentModel
+from skood.core.estimator_protocols import LatentModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.models._density import BaseDensity

@@ -1,13 +1,11 @@
-"""What detectors around generative models share: the split, the training, the cache."""
+"""What detectors around generative models share: which models, and their training."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from joblib import Memory
-from joblib import hash as hash_of
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -15,19 +13,18 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import Tensor
 
-from skood.core.callers import stacklevel_of_user
+from skood.core.estimator_protocols import DensityModel, LatentModel, missing_members
 from skood.core.exceptions import ExportError
-from skood.core.protocols import DensityModel, LatentModel, missing_members
 from skood.core.rows import Rows, check_rows
 from skood.detectors._calibrated import CalibratedDetector
 from skood.detectors._shared_models import SharedModels
+from skood.detectors._training import is_fitted, shared_key, trained
 from skood.models import HVAE
 from skood.models._base import BaseGenerativeModel
 from skood.models._density import BaseDensity
 from skood.models._nested import NestedDefaults
-from skood.training.trainer import WITHOUT_EFFECT
 
-__all__ = ["ModelDetector", "trained", "unfrozen"]
+__all__ = ["ModelDetector", "unfrozen"]
 
 
 class ModelDetector(NestedDefaults, CalibratedDetector):
@@ -111,7 +108,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         trainings = self._trainings(rows, seed)
         alone, shared = shared is None, shared or SharedModels()
         keys = {
-            name: name if alone else _shared_key(model, given, rows)
+            name: name if alone else shared_key(model, given, rows)
             for name, (model, given) in trainings.items()
             if not isinstance(model, FrozenEstimator)
         }
@@ -145,7 +142,7 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
         except KeyboardInterrupt as interrupt:
             # Set the threshold for what it has learned, if anything, and then stop. SIGTERM
             # (a SystemExit) cannot wait for that, and nobody will ask for it.
-            if not _is_fitted(model):
+            if not is_fitted(model):
                 raise
             shared.fitted[key], shared.interrupt = model, interrupt
 
@@ -236,72 +233,3 @@ class ModelDetector(NestedDefaults, CalibratedDetector):
 def unfrozen(model: Any) -> Any:
     """The model itself, whether it is frozen or not."""
     return model.estimator if isinstance(model, FrozenEstimator) else model
-
-
-class _Interrupted(Exception):
-    """Carries an interrupted model past the cache, which must not keep it."""
-
-
-def trained(model: Any, rows: Rows, memory: Memory) -> Any:
-    """The model trained on the rows, or taken from the cache if it was before."""
-    given = rows if isinstance(model, BaseDensity) else rows.as_given()
-    if memory.location is None:
-        return model.fit(given)
-    train = memory.cache(_train, ignore=["model"])
-    try:
-        found = _loaded(train, _key(model), model, given)
-    except _Interrupted:
-        return model
-    return found.set_params(**model.get_params(deep=False))
-
-
-def _shared_key(model: Any, given: Rows, rows: Rows) -> str:
-    """What two trainings have in common whose results are the same: the model and its rows.
-
-    Rows that all detectors have alike are told by their number, since where there are few,
-    detectors keep other numbers of them for calibration; and others by what they hold.
-    """
-    return str(hash_of((_key(model), len(rows), None if given is rows else given)))
-
-
-def _key(model: Any) -> Any:
-    """The model with all that training does not depend on set to the same."""
-    key = clone(model)
-    names = set(key.get_params())
-    if isinstance(key, BaseGenerativeModel):
-        names |= WITHOUT_EFFECT.keys()  # of a default trainer, too
-    same = {name: value for name, value in WITHOUT_EFFECT.items() if name in names}
-    return key.set_params(**same)
-
-
-def _loaded(train: Any, key: Any, model: Any, given: Any) -> Any:
-    stored = train.call_and_shelve(key, model, given)
-    try:
-        found = stored.get()
-        if type(found) is not type(model) or not _is_fitted(found):
-            raise TypeError(f"it holds a {type(found).__name__}")
-    except Exception as error:
-        warnings.warn(
-            f"The cached {type(model).__name__} cannot be read ({type(error).__name__}: {error}); "
-            "it is trained again.",
-            stacklevel=stacklevel_of_user(),
-        )
-        stored.clear()
-        found = train.call_and_shelve(key, model, given).get()
-    return found
-
-
-def _train(key: Any, model: Any, X: Any) -> Any:
-    """What is cached: the same for all models with one key."""
-    model.fit(X)
-    if getattr(model, "interrupted_", False):
-        raise _Interrupted
-    return model
-
-
-def _is_fitted(model: Any) -> bool:
-    try:
-        check_is_fitted(model)
-    except Exception:
-        return False
-    return True

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from sklearn.covariance import OAS, ShrunkCovariance
 from torch import nn
 
-from skood.core.protocols import ExportableScoreModel, ScoreModel
+from skood.core.estimator_protocols import ExportableScoreModel, ScoreModel
 from skood.core.rows import Rows
 from skood.detectors._model_detector import ModelDetector
 from skood.detectors._scoring_modules import Mahalanobis, ScoringModule
@@ -41,7 +41,7 @@ class ScoreNorm(ModelDetector):
     Parameters
     ----------
     model : estimator, FrozenEstimator or None, default=None
-        A model that knows its score, as `skood.core.protocols.ScoreModel` says; None is
+        A model that knows its score, as `skood.core.estimator_protocols.ScoreModel` says; None is
         ``Gaussian()``.
     noise_levels : sequence of positive floats, default=(0.04, 0.1, 0.2, 0.4, 1.0, 2.0)
         Standard deviations of the noise, in those of the training values.

@@ -20,8 +20,9 @@ from skood.core.noise import Stream
 from skood.core.parameters import draw_seed
 from skood.core.rows import Rows, check_rows
 from skood.detectors._log_likelihood import LogLikelihoodDetector
-from skood.detectors._model_detector import trained, unfrozen
+from skood.detectors._model_detector import unfrozen
 from skood.detectors._shared_models import SharedModels
+from skood.detectors._training import trained
 from skood.scores.ensembles import waic
 
 __all__ = ["WAIC"]

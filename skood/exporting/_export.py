@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from skood.calibration import p_values
 from skood.core.atomic import replacing
+from skood.core.estimator_protocols import ExportableDetector
 from skood.core.exceptions import ExportError
 from skood.core.modes import own_modes
-from skood.core.protocols import ExportableDetector
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows
 from skood.exporting._formats import FORMATS, Run
@@ -50,7 +50,7 @@ def export(
     ----------
     detector : estimator
         A fitted `Likelihood`, `HierarchicalLLR`, `Typicality` or `ScoreNorm` over a model of skood,
-        or another `skood.core.protocols.ExportableDetector`.
+        or another `skood.core.estimator_protocols.ExportableDetector`.
     path : str or path
         Ends in ``.onnx``; or in ``.pt2`` for a file of `torch.export`, which needs torch to run.
     X : array-like of shape (n, ...), default=None

@@ -14,9 +14,9 @@ from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.gaussian import GaussianHead
 from skood.nn.layers import InitialisedFromData, Join, Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
-    Draws,
     GenerativePath,
     HierarchicalNetwork,
     InferencePath,

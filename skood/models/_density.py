@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -17,19 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skood.core.batches import (
-    LARGE_BATCH,
     check_fixed_sizes,
     fixed_sizes_for,
-    map_batches,
     numbers_kept_per_row,
     resolve_device,
 )
 from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.data_kinds import DATA_KINDS
 from skood.core.modes import explicit_construction, own_modes
-from skood.core.noise import Noise, Stream
+from skood.core.noise import Noise
 from skood.core.parameters import check_count, draw_seed
-from skood.core.progress import shows_progress
 from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
@@ -37,6 +33,7 @@ from skood.core.savable import Savable
 from skood.gradients.private import private_copy
 from skood.models._bounds import bounds_of_rows, check_prior_layers
 from skood.models._bounds_module import BoundsModule
+from skood.models._network_access import NetworkAccess
 from skood.models._saved_network import rebuilt_network
 
 __all__ = ["BaseDensity"]
@@ -46,7 +43,7 @@ _SIZED_ROWS = 128
 _CPU = torch.device("cpu")
 
 
-class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
+class BaseDensity(CallbackSupportMixin, Savable, NetworkAccess, DensityMixin, BaseEstimator):
     """Base of all models, however their network comes to its parameters.
 
     A subclass gives ``__init__`` with at least the parameters constrained below; and
@@ -290,73 +287,3 @@ class BaseDensity(CallbackSupportMixin, Savable, DensityMixin, BaseEstimator):
         noise = Noise(draw_seed(random_state))
         with own_modes(grad=False):
             return self.rows_.to_array(self._density.sample(n_samples, noise))
-
-    def scoring_noise(self, *other: int) -> Noise:
-        """The same for all rows and all calls: a score is a fixed function of its row.
-
-        Numbers make it another noise, to see how much depends on it.
-        """
-        seed = [self.seed_, Stream.SCORING, *other]
-        return Noise(seed, resolve_device(self.device), shared=True)
-
-    def with_scoring_noise_of(self, other: BaseDensity) -> Any:
-        """A copy that scores with the noise of another fitted model, and shares all else with this.
-
-        For differences of likelihoods: both models then see the same x where noise is a part of it,
-        as with binarised or dequantised pixels, and the same latents.
-        """
-        check_is_fitted(self)
-        model = copy.copy(self)
-        model.seed_ = other.seed_
-        return model
-
-    def _on_cpu_noise(self) -> Noise:
-        return Noise([self.seed_, Stream.SCORING], shared=True)
-
-    @shows_progress
-    def map_network(
-        self,
-        function: Callable[[nn.Module, Tensor], Any],
-        X: ArrayLike | Tensor | Rows,
-        *,
-        sizes: Sequence[int] | None = None,
-        **options: Any,
-    ) -> _Floats:
-        """``function(network, x)`` over all rows of X, on the chosen device.
-
-        Parameters
-        ----------
-        function : callable
-            Row-wise; see `skood.core.batches.map_batches` for it and for the options.
-        X : array-like of shape (n, ...)
-        sizes : sequence of int, default=None
-            Of the batches; None is ``batch_sizes_`` on a CPU.
-
-        Returns
-        -------
-        ndarray, float64
-        """
-        check_is_fitted(self)
-        rows = check_rows(self, X, reset=False)
-        self.rows_.check(type(self).__name__, rows)
-        device = resolve_device(self.device)
-        # A copy: scoring must not change the estimator, and pickles should load without a GPU.
-        network = self.network_ if device.type == "cpu" else copy.deepcopy(self.network_).to(device)
-        return map_batches(
-            partial(function, network),
-            rows,
-            partial(self.rows_.to_tensor, device=device),
-            sizes or self._sizes_on(device),
-            **options,
-        )
-
-    def _sizes_on(self, device: torch.device) -> tuple[int, ...]:
-        if device.type == "cpu":
-            return self.batch_sizes_
-        # A GPU has about as many times the memory as its batches are larger.
-        return (LARGE_BATCH["cuda"] // LARGE_BATCH["cpu"] * self.batch_sizes_[-1],)
-
-    def first_rows(self, X: ArrayLike | Tensor | Rows, n: int) -> Tensor:
-        """The first n rows of X as the network takes them, on the CPU."""
-        rows = check_rows(self, X, reset=False)
-        return self.rows_.to_tensor(rows.take(slice(n)), _CPU)

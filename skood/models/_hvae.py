@@ -11,14 +11,9 @@ from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
-from skood.nn.networks.hierarchy import (
-    Draws,
-    GenerativePath,
-    HierarchicalNetwork,
-    InferencePath,
-    Pass,
-)
+from skood.nn.networks.hierarchy import GenerativePath, HierarchicalNetwork, InferencePath, Pass
 from skood.nn.plans import Plan
 
 __all__ = ["HVAE"]

@@ -12,14 +12,9 @@ from skood.core.terms import LayerTerms
 from skood.models._hierarchical import BaseHierarchicalVAE
 from skood.nn.layers import InitialisedFromData, Shape, Stage
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
-from skood.nn.networks.hierarchy import (
-    Draws,
-    GenerativePath,
-    HierarchicalNetwork,
-    Pass,
-    gaussian_head,
-)
+from skood.nn.networks.hierarchy import GenerativePath, HierarchicalNetwork, Pass, gaussian_head
 from skood.nn.plans import Plan
 
 __all__ = ["LadderVAE"]

@@ -10,8 +10,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from skood.core.estimator_protocols import GroupScorer, missing_members
 from skood.core.parameters import check_count, draw_seed
-from skood.core.protocols import GroupScorer, missing_members
 from skood.martingales import OnlinePValues
 from skood.monitoring._history import DriftHistory
 from skood.monitoring._stream import DriftState, Stream

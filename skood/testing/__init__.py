@@ -14,7 +14,7 @@ from torch import Tensor
 
 import skood.detectors
 import skood.models
-from skood.core.protocols import DensityModel, missing_members
+from skood.core.estimator_protocols import DensityModel, missing_members
 from skood.core.row_spec import RowSpec
 from skood.core.rows import check_rows
 from skood.testing._image_checks import image_checks

@@ -265,8 +265,8 @@ class _Net(NeuralNet):
 
     def train_step_single(self, batch: Tensor, **fit_params: Any) -> dict[str, Any]:
         self.module_.train()
-        progress = Progress(self.done.step, self.max_epochs * len(self.batches))
-        loss = self.objective(cast(DensityNetwork, self.module_), batch, self.noise, progress)
+        so_far = Progress(self.done.step, self.max_epochs * len(self.batches))
+        loss = self.objective(cast(DensityNetwork, self.module_), batch, self.noise, so_far)
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"The loss is {loss.item()} in epoch {self.done.epoch + 1}, batch "

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.mixture import GaussianMixture
 
-from skood import HVAE, MAF, Glow
+from skood import HVAE, MAF, Gaussian, Glow
+from skood.core.data_kinds import kind_for
+from skood.core.rows import check_rows
 from skood.testing import small
 
 pytestmark = pytest.mark.filterwarnings("ignore::skood.CollapseWarning")
@@ -77,3 +81,11 @@ def test_channels_far_smaller_than_others_still_count(model_class):
     odd = X[:20].copy()
     odd[..., 0] += 8e-6
     assert model.score_samples(odd).max() < model.score_samples(X[:20]).min() - 100
+
+
+def test_the_kind_of_the_values_is_the_one_that_the_model_knows():
+    X = np.random.default_rng(0).random((60, 8, 8))
+    images = check_rows(BaseEstimator(), X, reset=True)
+    assert kind_for(Gaussian(), images) == kind_for(GaussianMixture(), images) == "unit"
+    assert kind_for(Gaussian(data_kind="real"), images) == "real"
+    assert kind_for(Gaussian().fit(9 * X), images) == "real"

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.mixture import GaussianMixture
 
-from skood import Gaussian
 from skood.core.rows import check_rows
-from skood.detectors._perturbed_rows import data_kind_of, perturbed
+from skood.detectors._perturbed_rows import perturbed
 
 
 def rows_of(X):
@@ -53,11 +51,3 @@ def test_the_generator_decides_what_is_replaced():
     rows = rows_of(np.random.default_rng(0).normal(size=(100, 4)))
     np.testing.assert_array_equal(perturb(rows, 0.3, "real"), perturb(rows, 0.3, "real"))
     assert (perturb(rows, 0.3, "real") != perturb(rows, 0.3, "real", seed=1)).any()
-
-
-def test_the_kind_of_the_values_is_the_one_that_the_model_knows():
-    X = np.random.default_rng(0).random((60, 8, 8))
-    images = rows_of(X)
-    assert data_kind_of(Gaussian(), images) == data_kind_of(GaussianMixture(), images) == "unit"
-    assert data_kind_of(Gaussian(data_kind="real"), images) == "real"
-    assert data_kind_of(Gaussian().fit(9 * X), images) == "real"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skood import HVAE, MAF, Gaussian, Glow, HierarchicalLLR, Likelihood, ScoreNorm, Typicality
-from skood.core.protocols import ExportableDetector
+from skood.core.estimator_protocols import ExportableDetector
 from skood.detectors._scoring_modules import AdaptiveRatio, MostSignificantRatio, OptimalRatio
 from skood.scores.ratios import (
     adaptive_likelihood_ratio,

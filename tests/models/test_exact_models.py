@@ -16,8 +16,8 @@ from skood.core.protocols import LatentNetwork
 from skood.models._base import BaseGenerativeModel
 from skood.models._latent_variables import LatentVariablesMixin
 from skood.nn.gaussian import gaussian
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
-from skood.nn.networks.hierarchy import Draws
 from skood.testing import spec_of
 
 

@@ -11,7 +11,7 @@ import torch
 from skood import BIVA, ELBO, HVAE, VAE, LadderVAE, SeReMAF, SeReVAE
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
-from skood.nn.networks.hierarchy import Draws
+from skood.nn.networks.draws import Draws
 from skood.testing import all_models, small
 
 RNG = np.random.default_rng(0)

@@ -11,8 +11,8 @@ from torch.distributions import Normal
 from skood import BIVA, HVAE, LadderVAE, SeReVAE
 from skood.core.noise import Noise
 from skood.models._ladder_vae import precision_weighted
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
-from skood.nn.networks.hierarchy import Draws
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(60, 5))

@@ -13,7 +13,7 @@ from skood import (
     Trainer,
     Typicality,
 )
-from skood.core.protocols import missing_members
+from skood.core.estimator_protocols import missing_members
 from skood.nn.likelihoods import DiscretizedLogistic, DiscretizedLogisticMixture, Gaussian
 from skood.testing import all_model_detectors, easy_images, image_layouts, small
 

@@ -12,7 +12,7 @@ from skood.core.modes import explicit_construction
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, Progress
 from skood.nn.networks.conditional_flow import ResidualConditioner
-from skood.nn.networks.hierarchy import Draws
+from skood.nn.networks.draws import Draws
 from skood.testing import spec_of, tensor_of
 
 RNG = np.random.default_rng(0)

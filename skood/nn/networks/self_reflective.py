@@ -20,8 +20,9 @@ from skood.nn.encoders import ImageEncoders, VectorEncoders, mlp
 from skood.nn.gaussian import gaussian
 from skood.nn.layers import Shape
 from skood.nn.likelihoods import Likelihood
+from skood.nn.networks.draws import Draws
 from skood.nn.networks.evidence import Evidence
-from skood.nn.networks.hierarchy import Draws, HierarchicalNetwork, Pass
+from skood.nn.networks.hierarchy import HierarchicalNetwork, Pass
 
 __all__ = ["SelfReflectiveLatents", "affine_bijection", "spline_bijection"]
 

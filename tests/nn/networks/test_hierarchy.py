@@ -9,14 +9,13 @@ from torch.distributions import Normal
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork, SharedInference
 from skood.nn.likelihoods import DiscretizedLogisticMixture, Gaussian
+from skood.nn.networks.draws import Draws, GivenDraws
 from skood.nn.networks.evidence import Evidence
 from skood.nn.networks.hierarchy import (
-    Draws,
     GenerativePath,
     HierarchicalNetwork,
     InferencePath,
     Pass,
-    _GivenDraws,
     gaussian_head,
 )
 from skood.nn.plans import plan_network
@@ -109,7 +108,7 @@ def test_generation_takes_the_mean_of_q_where_it_should():
 
 
 def test_a_given_posterior_stands_in_the_place_of_inference():
-    given = _GivenDraws(Noise(0).pinned(), N, posteriors={"z2down": Q})
+    given = GivenDraws(Noise(0).pinned(), N, posteriors={"z2down": Q})
     z, terms = given.generate(2, P, never, inferred=P.mean, path="down")
     assert torch.equal(z, draws().infer(2, Q, "down"))
     torch.testing.assert_close(terms.log_ratio, Q.log_prob(z) - P.log_prob(z))
@@ -117,7 +116,7 @@ def test_a_given_posterior_stands_in_the_place_of_inference():
 
 def test_the_gradient_for_a_given_posterior_is_zero_at_every_draw_where_it_is_right():
     mean, std = P.mean.clone().requires_grad_(), P.stddev.clone().requires_grad_()
-    given = _GivenDraws(Noise(0).pinned(), N, posteriors={"z1": Normal(mean, std)})
+    given = GivenDraws(Noise(0).pinned(), N, posteriors={"z1": Normal(mean, std)})
     _, terms = given.generate(1, P, never)
     for gradient in torch.autograd.grad(terms.log_ratio.sum(), [mean, std]):
         torch.testing.assert_close(gradient, torch.zeros_like(gradient))
