@@ -2,15 +2,14 @@
 
 from skood.datasets._bundled import load_digit_images, load_photo_tiles
 from skood.datasets._fetch import (
-    available,
     fetch_cifar10,
     fetch_fashion_mnist,
     fetch_gtsrb,
     fetch_kmnist,
     fetch_mnist,
     fetch_svhn,
-    load,
 )
+from skood.datasets._files import available, load
 from skood.datasets._image_folder import load_image_folder
 from skood.datasets._shards import join_shards
 

@@ -47,7 +47,8 @@ def join_shards(
 
     Examples
     --------
-    >>>     >>> import numpy as np
+    >>> import tempfile
+    >>> import numpy as np
     >>> from skood.datasets import join_shards
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     X = join_shards((np.full((2, 3), i) for i in range(4)), f"{folder}/X.npy")

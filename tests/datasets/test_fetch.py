@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skood import datasets
-from skood.datasets import _fetch
+from skood.datasets import _catalogue, _files, _openml
 
 FETCHERS = {
     "mnist": datasets.fetch_mnist,
@@ -21,7 +21,7 @@ FETCHERS = {
 
 def write_npz(folder, name, splits=("train", "test"), **changes):
     rng = np.random.default_rng(0)
-    shape = _fetch._DATA_SETS[name].image_shape
+    shape = _catalogue.DATA_SETS[name].image_shape
     arrays = {}
     for split in splits:
         arrays[f"{split}_images"] = rng.integers(0, 256, (7, *shape), dtype=np.uint8)
@@ -36,7 +36,7 @@ def no_network(monkeypatch):
     def fail(**kwargs):
         raise URLError("no route to host")
 
-    monkeypatch.setattr(_fetch, "fetch_openml", fail)
+    monkeypatch.setattr(_openml, "fetch_openml", fail)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def openml(monkeypatch):
     """Stand in for OpenML with tiny MNIST, CIFAR-10 and SVHN; yields the calls made."""
     rng, calls = np.random.default_rng(0), []
     small = {
-        name: _fetch._DataSet((2, 2, 3) if name != "mnist" else (2, 2), openml_id=number,
+        name: _catalogue.DataSet((2, 2, 3) if name != "mnist" else (2, 2), openml_id=number,
                               n_train=6, n_test=4, planes_first=name == "cifar10")
         for name, number in [("mnist", 554), ("cifar10", 40927), ("svhn", 41081)]
     }  # fmt: skip
@@ -56,8 +56,9 @@ def openml(monkeypatch):
         target = np.array([str(i) for i in range(1, 11)], dtype=object)
         return SimpleNamespace(data=data, target=target)
 
-    monkeypatch.setattr(_fetch, "_DATA_SETS", small)
-    monkeypatch.setattr(_fetch, "fetch_openml", fetch_openml)
+    for module in (_catalogue, _files, _openml):
+        monkeypatch.setattr(module, "DATA_SETS", small)
+    monkeypatch.setattr(_openml, "fetch_openml", fetch_openml)
     return calls
 
 
@@ -83,9 +84,9 @@ def test_the_folder_is_that_of_the_environment_or_in_the_home(tmp_path, monkeypa
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("SKOOD_DATA", str(tmp_path))
-    assert _fetch._data_home(None) == tmp_path
+    assert _files._data_home(None) == tmp_path
     monkeypatch.delenv("SKOOD_DATA")
-    assert _fetch._data_home(None) == tmp_path / "skood_data"
+    assert _files._data_home(None) == tmp_path / "skood_data"
     assert datasets.available() == ["mnist"]
 
 
@@ -114,7 +115,7 @@ def test_planes_and_pixels_of_openml_both_become_channels_last(tmp_path, openml,
         data = np.tile(np.arange(12.0), (10, 1))
         return SimpleNamespace(data=data, target=np.arange(1, 11))
 
-    monkeypatch.setattr(_fetch, "fetch_openml", as_served)
+    monkeypatch.setattr(_openml, "fetch_openml", as_served)
     cifar, svhn = (datasets.load(name, "train", tmp_path)[0] for name in ("cifar10", "svhn"))
     np.testing.assert_array_equal(cifar[0, 0, 1], [1, 5, 9])
     np.testing.assert_array_equal(svhn[0, 0, 1], [3, 4, 5])
@@ -201,7 +202,7 @@ def test_arrays_of_another_kind_or_shape_are_refused(changes, tmp_path, no_netwo
 @pytest.mark.parametrize("data", [np.zeros((9, 4)), np.full((10, 4), 256.0), np.full((10, 4), -1)])
 def test_unexpected_data_of_openml_are_refused_and_not_kept(data, tmp_path, openml, monkeypatch):
     served = SimpleNamespace(data=data, target=np.arange(10))
-    monkeypatch.setattr(_fetch, "fetch_openml", lambda **kwargs: served)
+    monkeypatch.setattr(_openml, "fetch_openml", lambda **kwargs: served)
     with pytest.raises(ValueError, match=r"data set 554 has shape .* mnist should be \(10, 4\)"):
         datasets.load("mnist", "train", tmp_path)
     assert list(tmp_path.iterdir()) == []
