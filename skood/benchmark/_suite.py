@@ -22,16 +22,14 @@ __all__ = ["GROUP_SIZE", "detectors_of", "measure", "run_in_set", "run_suite"]
 
 GROUP_SIZE = 5
 _LOG = logging.getLogger("skood.benchmark")
-# What the papers have besides: one layer of latents, pixels that are not binarised, and an
-# autoregressive model.
-_VAE = {" VAE, 256 levels": {"model": VAE(likelihood="levels")}}
+# What the papers have besides: one layer of latents, and an autoregressive model.
 _PIXEL_CNN = {" PixelCNN": {"model": PixelCNN()}}
 # Classes that are run with other parameters than their defaults, each by what its label says.
 _VARIANTS: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType(
     {
         "HierarchicalLLR": {" k=1": {"k": 1}, " k=ada": {"k": "ada"}, " k=max": {"k": "max"}},
         "GradientNorm": {"": {"group_size": GROUP_SIZE}},
-        "WAIC": {"": {}, **_VAE},
+        "WAIC": {"": {}, " VAE, one sample": {"model": VAE(), "n_importance_samples": 1}},
         "BackgroundLikelihoodRatio": {"": {}, **_PIXEL_CNN},
         "InputComplexity": {"": {}, **_PIXEL_CNN},
     }
@@ -46,14 +44,15 @@ def run_suite(
     max_minutes: float,
     only: Sequence[str] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each normal data set its name, ``kind`` and ``runs``: `run_in_set` for each seed."""
+    """After each seed: the normal data set's name, ``kind`` and ``runs`` (`run_in_set`) so far."""
     for name in names:
-        runs = []
+        runs: list[dict[str, Any]] = []
         for seed in range(seeds):
             in_set = source.load(name, seed)
             _LOG.info("%s, seed %d: %d training rows", name, seed, len(in_set.X_train))
-            runs.append(run_in_set(in_set, seed, max_minutes=max_minutes, only=only))
-        yield name, {"kind": in_set.kind, "runs": runs}
+            run = run_in_set(in_set, seed, max_minutes=max_minutes, only=only)
+            runs = [*runs, run]
+            yield name, {"kind": in_set.kind, "runs": runs}
 
 
 def run_in_set(

@@ -21,7 +21,7 @@ _QUICK = {"n_train": 1_000, "n_test": 100, "max_minutes_per_model": 0.1}
 
 
 def suite_command(words: Sequence[str]) -> None:
-    """Run what the words ask for; tables and numbers are kept after each normal data set."""
+    """Run what the words ask for; numbers are kept after each seed, tables after each data set."""
     arguments = _parse(words)
     log = logging.getLogger("skood.benchmark")
     source = Source(arguments.data_home, arguments.tables, arguments.n_train, arguments.n_test)
@@ -35,9 +35,10 @@ def suite_command(words: Sequence[str]) -> None:
     results: dict[str, Any] = {}
     for name, result in runs:
         results[name] = result
-        log.info("\n%s\n", in_set_tables(name, result))
         if arguments.output:
             _write(arguments, results)
+        if len(result["runs"]) == arguments.seeds:
+            log.info("\n%s\n", in_set_tables(name, result))
     log.info("%s", suite_summary(results))
 
 

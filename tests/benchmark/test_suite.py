@@ -176,9 +176,11 @@ def test_from_the_command_line_to_the_file(folder, tables, small_defaults, caplo
 
 
 def test_every_seed_is_a_run_of_its_own(tables):
-    ((name, result),) = run_suite(Source(None, tables), ["easy"], seeds=2, max_minutes=5, only=[])
+    source = Source(None, tables)
+    after_one, (name, result) = run_suite(source, ["easy"], seeds=2, max_minutes=5, only=[])
     first, second = result["runs"]
     assert (name, result["kind"]) == ("easy", "tables")
+    assert after_one == ("easy", {"kind": "tables", "runs": [first]})
     assert first["5 neighbours"]["fpr"] != second["5 neighbours"]["fpr"]
 
 
