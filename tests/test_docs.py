@@ -1,6 +1,7 @@
 """The documentation keeps up with the code."""
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import skood
@@ -22,3 +23,18 @@ def test_the_api_page_is_the_one_that_build_api_writes():
 def test_every_name_at_the_top_is_on_the_api_page():
     text = (DOCS / "api.md").read_text()
     assert [name for name in skood.__all__ if f"| `{name}` |" not in text] == []
+
+
+def test_every_public_class_and_function_has_an_example_that_runs():
+    """``pytest --doctest-modules skood`` runs it."""
+    public = {
+        f"{module}.{name}": getattr(importlib.import_module(module), name)
+        for module in build_api().MODULES
+        for name in importlib.import_module(module).__all__
+    }
+    examples = {
+        name: inspect.getdoc(thing).partition("Examples\n--------\n")[2]
+        for name, thing in public.items()
+        if callable(thing)
+    }
+    assert [name for name, example in examples.items() if ">>> " not in example] == []

@@ -1,4 +1,4 @@
-"""The Python blocks of the README and of each guide run, in order, on data of a few rows."""
+"""The Python blocks of each page run: of tutorials as they stand, of others on a few rows."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,11 @@ from skood.testing import all_trained_models, easy_images
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("[gu]*/*.md"))]
+TUTORIALS = [p for p in sorted((ROOT / "docs/tutorials").glob("*.md")) if p.stem != "index"]
 OWN_TEST = ["images.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+OUTPUT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 # Instead of the defaults, which train for minutes. One block asks for a model after five epochs.
 SMALL = {"max_epochs": 5, "width": 8, "n_steps": 2}
@@ -64,8 +67,23 @@ def test_the_blocks_of_a_page_run(page, small_defaults, monkeypatch, tmp_path):
 
 def test_the_readme_prints_what_it_says(capsys):
     exec(next(blocks(ROOT / "README.md")), {})
-    said = re.search(r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    said = OUTPUT.search((ROOT / "README.md").read_text())
     assert capsys.readouterr().out == said[1]
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_a_tutorial_prints_what_it_says(page, monkeypatch, tmp_path, capsys):
+    """The same words, and numbers that processors of another kind may give."""
+    matplotlib.use("Agg")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    namespace = {}
+    for block in blocks(page):
+        exec(block, namespace)
+    printed = capsys.readouterr().out
+    said = "".join(OUTPUT.findall(page.read_text(encoding="utf-8")))
+    assert NUMBER.sub("0", printed) == NUMBER.sub("0", said)
+    numbers = ([float(n) for n in NUMBER.findall(text)] for text in (printed, said))
+    np.testing.assert_allclose(*numbers, rtol=0.25, atol=4)
 
 
 def test_the_readme_is_short():

@@ -26,6 +26,16 @@ class DriftHistory(NamedTuple):
         Largest log evidence in each stretch, nats.
     alarms : ndarray of shape (n_alarms,), int64
         Rows seen when the alarm rose: the last 1,000 times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import DriftMonitor, KNNDistance
+    >>> rng = np.random.default_rng(0)
+    >>> watch = DriftMonitor(KNNDistance(random_state=0).fit(rng.normal(size=(500, 3))))
+    >>> state = watch.update(rng.normal(5, size=(100, 3)))
+    >>> int(watch.history.n_seen[-1]), len(watch.history.log_evidence), len(watch.history.alarms)
+    (100, 100, 1)
     """
 
     n_seen: NDArray[np.int64]

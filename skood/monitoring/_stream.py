@@ -30,6 +30,17 @@ class DriftState(NamedTuple):
         Rows seen when the alarm rose last, that row included; None if it never did.
     n_alarms : int
         How often it rose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skood import DriftMonitor, KNNDistance
+    >>> rng = np.random.default_rng(0)
+    >>> watch = DriftMonitor(KNNDistance(random_state=0).fit(rng.normal(size=(500, 3))))
+    >>> watch.update(rng.normal(5, size=(100, 3))).alarm  # all columns have moved by five sigma
+    True
+    >>> watch.state.n_seen, watch.state.n_alarms
+    (100, 1)
     """
 
     n_seen: int

@@ -66,6 +66,15 @@ def check_compressors(compressors: Sequence[str]) -> None:
         If there are none, or one is not in `COMPRESSORS`.
     ImportError
         If one needs a package that is not installed.
+
+    Examples
+    --------
+    >>> from skood.scores.complexity import check_compressors
+    >>> check_compressors(("png", "zlib"))
+    >>> check_compressors(("rar",))
+    Traceback (most recent call last):
+        ...
+    ValueError: compressors must be names out of ...; got ('rar',).
     """
     if isinstance(compressors, str) or not len(compressors) or set(compressors) - set(COMPRESSORS):
         raise ValueError(

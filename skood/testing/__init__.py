@@ -190,6 +190,12 @@ def image_layouts(n: int, *, random_state: int = 0, side: int = 8) -> dict[str, 
 
     Grey bytes (n, side, side), colour bytes (n, side, side, 3), and colours in [0, 1] with the
     channels first (n, 3, side, side).
+
+    Examples
+    --------
+    >>> from skood.testing import image_layouts
+    >>> [X.shape for X in image_layouts(5).values()]
+    [(5, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8)]
     """
     grey = easy_images(n, random_state=random_state, side=side)
     colour = np.stack([grey, grey // 2, 255 - grey], axis=-1)
