@@ -1,4 +1,4 @@
-"""Check that each link inside the built site leads somewhere: ``python docs/check_links.py SITE``."""
+"""Check that links inside the built site lead somewhere: ``python docs/check_links.py SITE``."""
 
 from __future__ import annotations
 
