@@ -31,22 +31,35 @@ MODULES = {
 }
 
 
+def public_names() -> dict[str, list[str]]:
+    """For each module its public names, but for those of a module before it."""
+    names: dict[str, list[str]] = {}
+    listed = set()
+    for module in MODULES:
+        home = importlib.import_module(module)
+        things = {name: id(getattr(home, name)) for name in home.__all__}
+        new = [name for name, thing in things.items() if thing not in listed]
+        names[module] = sorted(new, key=str.casefold)
+        listed.update(things.values())
+    return names
+
+
+def page_names() -> set[str]:
+    """Names of the pages in docs/generated: one for each public name."""
+    return {f"{module}.{name}" for module, names in public_names().items() for name in names}
+
+
 def page() -> str:
     """The text of docs/api.md."""
     lines = ["# API", "", "`help(name)` shows shapes, units, errors, and paper and equation."]
-    listed = set()
-    for name, title in MODULES.items():
-        module = importlib.import_module(name)
-        lines += ["", f"## {title}", "", f"`{name}`", "", "| name | |", "| --- | --- |"]
-        for public in module.__all__:
-            thing = getattr(module, public)
-            if id(thing) in listed:  # exported at the top as well
-                continue
-            listed.add(id(thing))
+    for module, names in public_names().items():
+        lines += ["", f"## {MODULES[module]}", "", f"`{module}`", "", "| name | |", "| --- | --- |"]
+        for name in names:
+            thing = getattr(importlib.import_module(module), name)
             summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
             if not callable(thing):
                 summary = "A collection of functions."
-            lines.append(f"| `{public}` | {summary.replace('|', chr(92) + '|')} |")
+            lines.append(f"| `{name}` | {summary.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
 
 

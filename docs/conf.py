@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from build_api import MODULES  # noqa: E402  # beside this file
+from build_api import MODULES, public_names  # noqa: E402  # beside this file
 
 import skood  # noqa: E402
 
@@ -27,6 +26,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "name_links",
 ]
 exclude_patterns = ["api.md", "recipes", "skeletons", "results", "gallery/**.ipynb", "_build"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -36,9 +36,12 @@ myst_url_schemes = ("http", "https", "mailto")
 suppress_warnings = ["config.cache"]  # the gallery's configuration holds a function
 
 autosummary_generate = True
+templates_path = ["_templates"]
+default_role = "obj"  # one backtick in a docstring: a name
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 autodoc_default_options = {"members": True, "inherited-members": "BaseEstimator"}
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections say them in words
 intersphinx_mapping: dict[str, tuple[str, None]] = {}
 
@@ -49,8 +52,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "remove_config_comments": True,
-    "within_subsection_order": "ExampleTitleSortKey",
-    "min_reported_time": 1,
+    "within_subsection_order": "gallery_order.FirstStepsFirst",
+    "write_computation_times": False,
     "parallel": 2,
 }
 
@@ -64,20 +67,26 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
 }
+html_static_path = ["_static"]
+html_css_files = ["skood.css"]
+html_extra_path = ["llms.txt"]
 html_sidebars = {"index": [], "results": [], "changelog": []}
 
 
 def write_reference() -> None:
-    """A table for each public module, and a page for each name in it."""
-    lines = ["Reference", "=========", ""]
-    listed: set[str] = set()
-    for name, title in MODULES.items():
-        names = [n for n in importlib.import_module(name).__all__ if n not in listed]
-        listed.update(names)
-        lines += [title, "-" * len(title), "", f".. currentmodule:: {name}", ""]
-        lines += [".. autosummary::", "   :toctree: generated", ""]
-        lines += [f"   {public}" for public in names] + [""]
-    (HERE / "reference.rst").write_text("\n".join(lines))
+    """A page for each public module, with a table of its names, and a page for each of these."""
+    folder = HERE / "reference"
+    folder.mkdir(exist_ok=True)
+    for module, names in public_names().items():
+        title = MODULES[module]
+        lines = [title, "=" * len(title), "", f".. currentmodule:: {module}", ""]
+        lines += [f"In ``{module}``.", "", ".. autosummary::", "   :toctree: ../generated"]
+        lines += ["   :nosignatures:", "   :template: name.rst", ""]
+        (folder / f"{module}.rst").write_text("\n".join([*lines, *(f"   {n}" for n in names), ""]))
+    lines = ["Reference", "=========", "", ".. container:: columns", ""]
+    lines += ["   .. toctree::", "      :maxdepth: 2", ""]
+    lines += [f"      {page}" for page in [*MODULES, "../bases"]]
+    (folder / "index.rst").write_text("\n".join([*lines, ""]))
 
 
 def skip_what_others_document(

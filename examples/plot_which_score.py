@@ -115,4 +115,4 @@ print(f"best score for each kind: mean {table.max(axis=1).mean():.2f}")
 # The last line is what a combination could reach that knew which score to trust. `CombinedDetector`
 # does not know, and adds up what several say: see :ref:`sphx_glr_gallery_plot_quickstart.py`. Where
 # this stops to hold: the models are small and the tiles come from two photographs, so the numbers
-# are those of this example, and not of the methods; `docs/results.md` has them on real data.
+# are those of this example, and not of the methods; :doc:`/results` has them on real data.

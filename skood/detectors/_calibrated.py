@@ -15,6 +15,7 @@ from torch import Tensor
 from skood.calibration import CalibrationWarning, threshold
 from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.callers import stacklevel_of_user
+from skood.core.doc_link import DocLinkMixin
 from skood.core.modes import use_one_thread_after_a_fork
 from skood.core.noise import Stream
 from skood.core.parameters import draw_seed
@@ -30,7 +31,7 @@ _Floats = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 
 
-class CalibratedDetector(CallbackSupportMixin, Savable, CalibratedDecisions):
+class CalibratedDetector(CallbackSupportMixin, Savable, DocLinkMixin, CalibratedDecisions):
     """Base of the detectors: from a number for each row to decisions at a false positive rate.
 
     It knows no model. `CalibratedDecisions` has what there is after `fit`. A subclass gives

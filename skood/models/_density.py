@@ -23,6 +23,7 @@ from skood.core.batches import (
 )
 from skood.core.callbacks import CallbackSupportMixin, fit_task
 from skood.core.data_kinds import DATA_KINDS
+from skood.core.doc_link import DocLinkMixin
 from skood.core.modes import explicit_construction, own_modes
 from skood.core.noise import Noise
 from skood.core.parameters import check_count, draw_seed
@@ -43,7 +44,9 @@ _SIZED_ROWS = 128
 _CPU = torch.device("cpu")
 
 
-class BaseDensity(CallbackSupportMixin, Savable, NetworkAccess, DensityMixin, BaseEstimator):
+class BaseDensity(
+    CallbackSupportMixin, Savable, DocLinkMixin, NetworkAccess, DensityMixin, BaseEstimator
+):
     """Base of all models, however their network comes to its parameters.
 
     A subclass gives ``__init__`` with at least the parameters constrained below; and
