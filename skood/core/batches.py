@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skood.core.modes import own_modes
-from skood.core.progress import progress
+from skood.core.progress import QUIET_SECONDS, progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 
@@ -38,8 +38,6 @@ _NUMBERS_KEPT = {"cpu": 2**27, "cuda": 2**29}
 # go back to the system, and each new one costs page faults. Batches that would keep more numbers
 # than this take up to 2.7 times as long per row as smaller ones (docs/results.md).
 _NUMBERS_REUSED = 2**24
-# Of scoring, before its progress is shown: nobody waits for a few rows.
-_QUIET_SECONDS = 5.0
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -235,7 +233,7 @@ def map_batches(
     room = padded_group(group_size)
     in_groups = sorted({max(1, size // room) for size in sizes})
     results, start = [], 0
-    with own_modes(grad=False), progress(len(rows), "rows", quiet_seconds=_QUIET_SECONDS) as show:
+    with own_modes(grad=False), progress(len(rows), "rows", quiet_seconds=QUIET_SECONDS) as show:
         for n_groups in fixed_sizes(len(rows) // group_size, in_groups):
             stop = start + n_groups * group_size
             some = rows.take(slice(start, stop)) if isinstance(rows, Rows) else rows[start:stop]

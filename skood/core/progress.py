@@ -13,11 +13,16 @@ from typing import Any, TypeVar, cast
 
 from tqdm import tqdm  # which skorch needs as well
 
-__all__ = ["progress", "shows_progress"]
+__all__ = ["QUIET_SECONDS", "progress", "shows_progress"]
+
+# Of scoring, before its progress is shown: nobody waits for a few rows.
+QUIET_SECONDS = 5.0
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-# What is shown in this thread is the work of this estimator; None where nothing is shown.
+# What is shown in this thread is the work of this estimator; None where nothing is shown, and
+# _SHOWN inside of what is shown already.
+_SHOWN = ""
 _label: ContextVar[str | None] = ContextVar("label", default=None)
 
 
@@ -32,6 +37,8 @@ def shows_progress(method: _Method) -> _Method:
         name, outer = type(self).__name__, _label.get()
         if outer is None:
             label = name if getattr(self, "verbose", 0) else None
+        elif outer == _SHOWN:
+            label = _SHOWN
         else:
             label = outer if outer.split(", ")[-1] == name else f"{outer}, {name}"
         token = _label.set(label)
@@ -47,7 +54,7 @@ def shows_progress(method: _Method) -> _Method:
 def progress(
     total: int, unit: str, *, n_done: int = 0, quiet_seconds: float = 0.0
 ) -> Iterator[Callable[..., None]]:
-    """Show how far the block has come, where `shows_progress` says so.
+    """Show how far the block has come, where `shows_progress` says so, and nothing inside of it.
 
     Standard output gets a bar if it is a terminal, and plain lines otherwise, so that files hold no
     control characters.
@@ -68,16 +75,21 @@ def progress(
         To be told how many are done, and other numbers by name.
     """
     label, stream = _label.get(), sys.stdout
-    if label is None or stream is None:  # a window without a console has no standard output
+    if not label or stream is None:  # a window without a console has no standard output
         yield lambda n, **numbers: None
-    elif stream.isatty():
-        # On a terminal that does not know its size, as in some containers, tqdm would show nothing.
-        width, height = shutil.get_terminal_size()
-        options = {"unit": unit, "delay": quiet_seconds, "ncols": width, "nrows": height}
-        with _Bar(total=total, initial=n_done, desc=label, file=stream, **options) as bar:
-            yield bar.show
-    else:
-        yield _Lines(label, total, unit, n_done, quiet_seconds).show
+        return
+    token = _label.set(_SHOWN)
+    try:
+        if stream.isatty():
+            # tqdm shows nothing on a terminal that does not know its size, as in some containers.
+            width, height = shutil.get_terminal_size()
+            options = {"unit": unit, "delay": quiet_seconds, "ncols": width, "nrows": height}
+            with _Bar(total=total, initial=n_done, desc=label, file=stream, **options) as bar:
+                yield bar.show
+        else:
+            yield _Lines(label, total, unit, n_done, quiet_seconds).show
+    finally:
+        _label.reset(token)
 
 
 class _Bar(tqdm):

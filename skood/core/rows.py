@@ -53,8 +53,13 @@ class Rows:
         return len(self.array) if self.index is None else len(self.index)
 
     def __getitem__(self, which: slice | NDArray[Any]) -> Rows:
-        index = np.arange(len(self.array)) if self.index is None else self.index
-        return Rows(self.array, self.origin, self.names, index[which])
+        if self.index is not None:
+            index = self.index[which]
+        elif isinstance(which, slice):
+            index = np.arange(*which.indices(len(self.array)))  # as few as there are rows in it
+        else:
+            index = np.arange(len(self.array))[which]
+        return Rows(self.array, self.origin, self.names, index)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self.take(slice(None)), dtype=dtype)

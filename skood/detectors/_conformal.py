@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
@@ -109,7 +108,7 @@ class ConformalDetector(CalibratedDetector):
             self.estimator_ = self.estimator.estimator
             return
         self.rows_ = RowSpec.of(rows)
-        estimator = IsolationForest() if self.estimator is None else clone(self.estimator)
+        estimator = _default() if self.estimator is None else clone(self.estimator)
         seeds = [name for name in estimator.get_params() if _is_seed(name)]  # of its parts, too
         unset = [name for name in seeds if estimator.get_params()[name] is None]
         estimator.set_params(**dict.fromkeys(unset, seed % 2**32))
@@ -134,7 +133,7 @@ class ConformalDetector(CalibratedDetector):
     def _to_save(self) -> dict[str, Any]:
         attributes = super()._to_save()
         # The trees of scikit-learn crash the process where a file has wrong numbers in them.
-        if type(self.estimator_) is IsolationForest:
+        if type(self.estimator_) is type(_default()):
             attributes["estimator_"] = IsolationTrees.of(self.estimator_)
         return attributes
 
@@ -148,6 +147,12 @@ class ConformalDetector(CalibratedDetector):
         self.rows_.check(type(self).__name__, rows)
         X = self._given(rows, self.estimator_)
         return -np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
+
+
+def _default() -> Any:
+    from sklearn.ensemble import IsolationForest
+
+    return IsolationForest()
 
 
 def _is_seed(name: str) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skood.calibration import chunk, p_values, threshold, warn_if_few
 from skood.core.modes import use_one_thread_after_a_fork
+from skood.core.out import write_scores
 from skood.core.parameters import check_count, check_group_size
 from skood.core.progress import shows_progress
 from skood.core.rows import Rows, check_rows
@@ -51,7 +52,7 @@ class CalibratedDecisions(OutlierMixin, BaseEstimator):
                     "FrozenEstimator that trains nothing. Only fpr may change without a new fit."
                 )
 
-    def _checked(self, X: ArrayLike | Tensor) -> Rows:
+    def _checked(self, X: ArrayLike | Tensor | Rows) -> Rows:
         """Rows to be scored by the fitted detector."""
         check_is_fitted(self)
         use_one_thread_after_a_fork()
@@ -76,18 +77,31 @@ class CalibratedDecisions(OutlierMixin, BaseEstimator):
         return self._combine(chunk(self.calibration_statistics_, group_size))
 
     @shows_progress
-    def ood_score(self, X: ArrayLike | Tensor) -> _Floats:
+    def ood_score(self, X: ArrayLike | Tensor | Rows) -> _Floats:
         """The papers' number for each row, shape (n,), float64: the HIGHER, the more OOD.
 
         `score_samples` is its negative.
         """
         return self._combine(self._statistic(self._checked(X))[:, None])
 
-    def score_samples(self, X: ArrayLike | Tensor) -> _Floats:
-        """scikit-learn's score for each row, shape (n,), float64: the LOWER, the more abnormal.
+    @shows_progress
+    def score_samples(self, X: ArrayLike | Tensor | Rows, *, out: _Floats | None = None) -> _Floats:
+        """scikit-learn's score for each row: the LOWER, the more abnormal.
 
-        A row's score does not depend on the rows beside it.
+        Parameters
+        ----------
+        X : array-like of shape (n, ...)
+        out : ndarray of shape (n,), float64, default=None
+            The scores are written to it, for instance to a memory map, and it is returned. Then no
+            more than some ten thousand rows and their scores are in memory at a time.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            A row's score does not depend on the rows beside it.
         """
+        if out is not None:
+            return write_scores(self.score_samples, self._checked(X), out)
         return -self.ood_score(X)
 
     @property

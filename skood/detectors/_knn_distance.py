@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 
 from skood.core.rows import Rows
@@ -83,6 +82,12 @@ class KNNDistance(CalibratedDetector):
 
     def _learn(self, rows: Rows, seed: int, shared: SharedModels | None = None) -> None:
         self.vectors_, self.training_vectors_ = StandardizedVectors.fit(rows, seed)
+        self._index()
+
+    def _index(self) -> None:
+        """Make the training vectors ready to be searched."""
+        from sklearn.neighbors import NearestNeighbors
+
         self.neighbors_ = NearestNeighbors().fit(self.training_vectors_)
 
     def _to_save(self) -> dict[str, Any]:
@@ -92,7 +97,7 @@ class KNNDistance(CalibratedDetector):
 
     def _restore(self, attributes: dict[str, Any]) -> None:
         super()._restore(attributes)
-        self.neighbors_ = NearestNeighbors().fit(self.training_vectors_)
+        self._index()
 
     def _statistic(self, rows: Rows) -> NDArray[np.float64]:
         return self.vectors_.map(self._mean_distance, rows, type(self).__name__)

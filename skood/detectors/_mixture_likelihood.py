@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn import config_context
-from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval
 
 from skood.core.noise import Stream
@@ -133,6 +132,8 @@ class MixtureLikelihood(CalibratedDetector):
         self.mixtures_ = [self._fitted_mixture(X, rng) for _ in range(self.n_mixtures)]
 
     def _fitted_mixture(self, X: _Floats, rng: np.random.Generator) -> MixtureDensity:
+        from sklearn.mixture import GaussianMixture
+
         n_rows = min(_MOST_ROWS, max(2, round(_PART * len(X))), len(X))
         part = X[rng.permutation(len(X))[:n_rows]]
         part = np.concatenate([part] * (2 // len(part) or 1))  # scikit-learn wants two rows

@@ -10,7 +10,6 @@ import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.covariance import OAS, ShrunkCovariance
 from torch import nn
 
 from skood.core.estimator_protocols import ExportableScoreModel, ScoreModel
@@ -131,6 +130,8 @@ class ScoreNorm(ModelDetector):
         return np.log(np.maximum(norms, np.finfo(np.float64).tiny))
 
     def _fit_reference(self, rows: Rows) -> None:
+        from sklearn.covariance import OAS, ShrunkCovariance
+
         log_norms, self.shrinkage_ = self._log_norms(rows), _ABOVE_ROUNDING
         # Norms at neighbouring levels are nearly the same, and shrinkage hides how they differ.
         if len(rows) < _FEW_ROWS_PER_LEVEL * len(self.noise_levels):

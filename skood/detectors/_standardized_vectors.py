@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from skood.core.batches import LARGE_BATCH, map_batches
@@ -47,6 +45,9 @@ class StandardizedVectors:
     @classmethod
     def fit(cls, rows: Rows, seed: int) -> tuple[StandardizedVectors, _Floats]:
         """The map, and the training rows in it, shape (n, n_coordinates)."""
+        from sklearn.decomposition import PCA
+        from sklearn.preprocessing import StandardScaler
+
         spec = RowSpec.of(rows)
         X = _vectors(spec, spec.to_tensor(np.asarray(rows), _CPU))
         scaling = StandardScaler(with_std=not spec.is_image).fit(X)

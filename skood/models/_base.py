@@ -24,7 +24,6 @@ from skood.models._nested import NestedDefaults
 from skood.objectives import ELBO
 from skood.training.checkpoint import Checkpoint, identity_of
 from skood.training.interruption import raise_again, warn_of_interruption
-from skood.training.loop import train
 from skood.training.plan import count_epochs
 from skood.training.state import TrainingState
 from skood.training.trainer import Trainer
@@ -111,6 +110,8 @@ class BaseGenerativeModel(NestedDefaults, BaseDensity):
 
     def _train(self, network: nn.Module, rows: Rows, spec: RowSpec, seed: int) -> bool:
         """By the trainer; returns whether SIGTERM ended it."""
+        from skood.training.loop import train
+
         trainer = self._trainer
         trainer.check()
         checkpoint = self._checkpoint(rows, seed)

@@ -26,7 +26,9 @@ from skood.core.data_kinds import DATA_KINDS
 from skood.core.doc_link import DocLinkMixin
 from skood.core.modes import explicit_construction, own_modes
 from skood.core.noise import Noise
+from skood.core.out import write_scores
 from skood.core.parameters import check_count, draw_seed
+from skood.core.progress import shows_progress
 from skood.core.protocols import DensityNetwork
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows, check_rows, unfitted_copy
@@ -171,8 +173,13 @@ class BaseDensity(
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
 
+    @shows_progress
     def score_samples(
-        self, X: ArrayLike | Tensor | Rows, *, n_importance_samples: int = 1
+        self,
+        X: ArrayLike | Tensor | Rows,
+        *,
+        n_importance_samples: int = 1,
+        out: _Floats | None = None,
     ) -> _Floats:
         """Log-likelihood of each row, or its lower bound for models with latent variables.
 
@@ -181,6 +188,9 @@ class BaseDensity(
         X : array-like of shape (n, ...)
         n_importance_samples : int, default=1
             Samples of the latent variables: the more, the tighter the bound (Burda et al. 2016).
+        out : ndarray of shape (n,), float64, default=None
+            The values are written to it, for instance to a memory map, and it is returned. Then no
+            more than some ten thousand rows and their values are in memory at a time.
 
         Returns
         -------
@@ -188,6 +198,10 @@ class BaseDensity(
             Nats; the higher, the more likely. Of a density in the units of X for real data, of a
             probability for images. A row's value does not depend on the rows beside it.
         """
+        if out is not None:
+            check_is_fitted(self)
+            score = partial(self.score_samples, n_importance_samples=n_importance_samples)
+            return write_scores(score, check_rows(self, X, reset=False), out)
         bounds, _ = self.bounds(X, n_importance_samples=n_importance_samples, prior_layers=[()])
         return bounds[0]
 

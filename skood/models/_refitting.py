@@ -14,6 +14,7 @@ from skood.core.modes import own_modes
 from skood.core.noise import Noise
 from skood.core.protocols import LatentNetwork
 from skood.scores.bounds import importance_weighted_bound
+from skood.training.optimizers import Adam
 
 __all__ = ["refit_posteriors", "refitted_bounds_of_batch"]
 
@@ -55,7 +56,7 @@ def refit_posteriors(
     learning_rate : float
     """
     leaves = _Leaves(network.infer_posteriors(x, noise))
-    optimizer = torch.optim.Adam(leaves.parameters(), learning_rate)
+    optimizer = Adam(leaves.parameters(), learning_rate)
     of_steps = noise.fork(0)
     for step in range(n_steps):
         bound = network.terms_under(leaves.posteriors(), x, of_steps.fork(step)).log_weight.sum()

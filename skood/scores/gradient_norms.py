@@ -25,7 +25,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
-from sklearn.covariance import LedoitWolf
 
 from skood.scores.survival import LogSurvival
 
@@ -157,6 +156,8 @@ def _moments(squared_norms: _Floats, floor: _Floats) -> tuple[_Floats, _Floats, 
     z = _standardised(squared_norms, floor, mean, std)
     if len(z) == 1:
         return mean, std, np.eye(len(mean))
+    from sklearn.covariance import LedoitWolf
+
     return mean, std, LedoitWolf(assume_centered=True).fit(z).precision_
 
 

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
 from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
+from skood.training.optimizers import OPTIMIZERS, check_moments
 from skood.training.plan import count_epochs, split
 from skood.training.state import COLUMNS, RECORDED, TrainingState
 from skood.training.trainer import Trainer
@@ -36,13 +36,6 @@ _log = logging.getLogger(__name__)
 
 _DIAGNOSED_ROWS = 1_000  # where no rows are held out
 _FEWEST_DIAGNOSED = 100
-
-_OPTIMIZERS = {
-    # One fused update: a fifth of a step's time on a CPU goes into the update otherwise.
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "adamax": torch.optim.Adamax,
-}
 
 
 def train(
@@ -113,7 +106,7 @@ def train(
         net = _Net(
             network,
             criterion=nn.Identity,
-            optimizer=_OPTIMIZERS[trainer.optimizer],
+            optimizer=OPTIMIZERS[trainer.optimizer],
             lr=learning_rate,
             max_epochs=n_epochs,
             device=None,
@@ -192,7 +185,7 @@ class _Net(NeuralNet):
         self.done = replace(state, interrupted=False, terminated=False)
         self.module_.load_state_dict(state.weights)
         self.optimizer_.load_state_dict(state.optimizer)
-        _check_moments(self.optimizer_)
+        check_moments(self.optimizer_)
         if self.schedule is not None and state.schedule is not None:
             self.schedule.load_state_dict(state.schedule)
         self.noise.set_state(cast(Tensor, state.noise))
@@ -313,18 +306,6 @@ class _Net(NeuralNet):
         return ShuffledBatches(
             rows, self.batches.spec, self.batches.batch_size, self.batches.device
         )
-
-
-def _check_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Raise ValueError unless they have the shapes of the weights.
-
-    A fused optimiser does not look, and would write beyond their ends.
-    """
-    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-        for name, value in optimizer.state[parameter].items():
-            shape = torch.Size() if name == "step" else parameter.shape
-            if not isinstance(value, Tensor) or value.shape != shape:
-                raise ValueError(f"The state of training has a {name} that fits no weight.")
 
 
 def _joined(first: Rows, second: Rows) -> Rows:

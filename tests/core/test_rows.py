@@ -221,6 +221,13 @@ def test_rows_of_rows_are_counted_in_the_first_array():
     np.testing.assert_array_equal(rows.take(np.array([1])), X[[5]])
 
 
+def test_the_index_of_a_slice_is_as_long_as_the_slice():
+    rows = checked(np.zeros((10, 2)))
+    assert rows[7:30].index.tolist() == [7, 8, 9]
+    assert rows[7:30][1:].index.tolist() == [8, 9]
+    assert rows[:-8].index.base is None
+
+
 @pytest.mark.parametrize("which", [slice(None), slice(2, 90_000), np.arange(100_000)[::-1]])
 def test_chunks_are_all_rows_in_order(which):
     X = np.arange(100_000 * 32, dtype=np.float32).reshape(100_000, 32)

@@ -25,7 +25,7 @@ def lines(capsys):
 @pytest.fixture
 def patient(monkeypatch):
     """Progress of the shortest scoring is shown, too."""
-    monkeypatch.setattr(skood.core.batches, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(skood.core.batches, "QUIET_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("detector_class", all_model_detectors())
