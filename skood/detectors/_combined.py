@@ -47,8 +47,9 @@ class CombinedDetector(CalibratedDetector, _BaseComposition):
     detectors : list of (str, detector) tuples, or None, default=None
         The members, by name. None chooses by the kind of data and the size of the rows: for tables,
         `KNNDistance` and `MixtureLikelihood`; for grey images, `HierarchicalLLR` and `GradientNorm`
-        over one `HVAE`, and `ScoreNorm`; for colour images, `ScoreNorm` alone, as a trained colour
-        model is neither fast nor good enough on a CPU; see docs/results.md.
+        over one `HVAE`, and `ScoreNorm`; for colour images, `ScoreNorm` and `InputComplexity` over
+        one `Gaussian`, as a trained colour model is neither fast nor good enough on a CPU; see
+        docs/understand/defaults.md.
     method : {"fisher", "harmonic", "max"}, default="fisher"
         "fisher" adds up what members see, with less weight for those that say the same on normal
         rows; "max" takes the member that sees most; "harmonic" is between the two.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-import skood.models._base
+import skood.training.loop
 from skood import ELBO, HVAE, HierarchicalLLR, Likelihood, Typicality
 from skood.testing import easy_images, small
 
@@ -85,13 +85,13 @@ def rows_given_to(monkeypatch):
 @pytest.fixture
 def trainings(monkeypatch):
     """A list that gets the rows of each training of a network."""
-    done, train = [], skood.models._base.train
+    done, train = [], skood.training.loop.train
 
     def spy(network, objective, rows, spec, **options):
         done.append(rows)
         return train(network, objective, rows, spec, **options)
 
-    monkeypatch.setattr(skood.models._base, "train", spy)
+    monkeypatch.setattr(skood.training.loop, "train", spy)
     return done
 
 

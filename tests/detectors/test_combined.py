@@ -20,6 +20,7 @@ from skood import (
     ConformalDetector,
     GradientNorm,
     HierarchicalLLR,
+    InputComplexity,
     KNNDistance,
     Likelihood,
     MixtureLikelihood,
@@ -215,11 +216,12 @@ def test_members_without_a_random_state_follow_that_of_the_combination():
     [
         (table(50, seed=0), [KNNDistance, MixtureLikelihood]),
         (easy_images(50), [HierarchicalLLR, GradientNorm, ScoreNorm]),
-        (image_layouts(50)["colour bytes, channels last"], [ScoreNorm]),
-        (image_layouts(50)["colour in [0, 1], channels first"], [ScoreNorm]),
+        (image_layouts(50)["colour bytes, channels last"], [ScoreNorm, InputComplexity]),
+        (image_layouts(50)["colour in [0, 1], channels first"], [ScoreNorm, InputComplexity]),
+        (np.random.default_rng(0).normal(size=(50, 4, 4, 3)), [ScoreNorm]),  # no pixels to compress
         (np.zeros((2, 60, 60, 3)), [KNNDistance, MixtureLikelihood]),  # too large for a Gaussian
     ],
-    ids=["table", "grey", "colour", "channels first", "large"],
+    ids=["table", "grey", "colour", "channels first", "real colour", "large"],
 )
 def test_default_members_depend_on_the_kind_of_rows(X, kinds):
     members = default_members(check_rows(BaseEstimator(), X, reset=True))

@@ -177,7 +177,7 @@ def test_a_refit_that_fails_leaves_the_detector_as_it_was(failure, images, monke
     if failure == "parameter":
         detector.set_params(fpr=2)
     if failure == "training":
-        monkeypatch.setattr("skood.models._base.train", lambda *args, **kwargs: 1 / 0)
+        monkeypatch.setattr("skood.training.loop.train", lambda *args, **kwargs: 1 / 0)
     with pytest.raises((ValueError, ZeroDivisionError)):
         detector.fit(bad)
     detector.set_params(fpr=0.05)
