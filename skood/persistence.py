@@ -23,6 +23,7 @@ from skood.core.exceptions import LoadError
 from skood.core.modes import own_modes
 from skood.core.savable import Savable
 from skood.core.saved_files import read
+from skood.monitoring import DriftMonitor
 from skood.training.trainer import Trainer
 
 __all__ = ["load"]
@@ -34,7 +35,7 @@ def load(
     device: str | torch.device | None = None,
     classes: Sequence[type] = (),
 ) -> Any:
-    """Load an estimator that ``estimator.save(path)`` wrote.
+    """Load an estimator that ``estimator.save(path)`` wrote, or a `DriftMonitor`.
 
     A file holds numbers, text, and names of classes of skood. No code runs that comes from it,
     whoever wrote it, and it cannot take more memory than some times its size. That does not make
@@ -106,7 +107,7 @@ def _with_those_of_the_user(classes: Iterable[type]) -> dict[str, type]:
 
 def _classes() -> dict[str, type]:
     """All classes of skood that files may hold, by their names."""
-    found = [FrozenEstimator, Trainer, *_dataclasses()]
+    found = [FrozenEstimator, Trainer, DriftMonitor, *_dataclasses()]
     for package in (skood.detectors, skood.models, skood.objectives):
         found += [getattr(package, name) for name in package.__all__]
     return {kind.__name__: kind for kind in found}

@@ -13,9 +13,9 @@ LAYERS = (
     {"nn", "objectives", "scores", "calibration", "martingales", "metrics", "datasets", "training"},
     {"gradients"},
     {"models"},
-    {"detectors"},
+    {"detectors", "monitoring"},
     {"persistence"},
-    {"benchmark", "exporting", "monitoring", "plotting", "testing"},
+    {"benchmark", "exporting", "plotting", "testing"},
 )
 LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 TOP = len(LAYERS) - 1

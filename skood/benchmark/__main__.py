@@ -17,6 +17,7 @@ from skood.benchmark._cost import cost_command
 from skood.benchmark._gpu import gpu_command
 from skood.benchmark._gradient_norms import gradient_norm_table, run_gradient_norms
 from skood.benchmark._gradient_speed import measure_gradient_speed
+from skood.benchmark._memory import memory_command
 from skood.benchmark._regret_speed import measure_regret_speed
 from skood.benchmark._report import overview, table
 from skood.benchmark._run import average, machine, run
@@ -36,6 +37,7 @@ COMMANDS = {
     "validity": validity_command,
     "gpu": gpu_command,
     "cost": cost_command,
+    "memory": memory_command,
 }
 OBJECTIVES = {name: getattr(skood.objectives, name) for name in skood.objectives.__all__}
 
@@ -46,7 +48,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         prog="python -m skood.benchmark",
         description=__doc__,
         epilog="'suite --help': all detectors on all data sets; 'validity --help': p-values; "
-        "'gpu --help': times and scores on a GPU; 'cost --help': the CPU time of a million rows.",
+        "'gpu --help': times and scores on a GPU; 'cost --help': the CPU time of a million rows; "
+        "'memory --help': memory and files that do not fit into it.",
     )
     parser.add_argument(
         "dataset",

@@ -19,6 +19,7 @@ from torch import Tensor
 from skood.core import wrapped
 from skood.core.encoding import is_attribute, is_fitted_with
 from skood.core.exceptions import LoadError
+from skood.core.savable import Savable
 from skood.core.values import ValueDecoder
 
 __all__ = ["decode"]
@@ -72,7 +73,7 @@ class _EstimatorDecoder(ValueDecoder):
         self.classes, self.device = classes, device
 
     def object(self, content: dict[str, Any]) -> Any:
-        """An estimator or a dataclass."""
+        """An estimator, a monitor or a dataclass."""
         name = content["class"]
         if "skops" in content:
             return self._wrapped(name, self.value(content["skops"]))
@@ -98,7 +99,7 @@ class _EstimatorDecoder(ValueDecoder):
         return kind(**{name: self.value(value) for name, value in fields.items()})
 
     def _estimator(self, kind: type, content: dict[str, Any]) -> Any:
-        if not issubclass(kind, BaseEstimator):
+        if not issubclass(kind, BaseEstimator | Savable):
             raise LoadError(f"{kind.__name__} is no estimator")
         parameters = {name: self.value(value) for name, value in content["parameters"].items()}
         if self.device is not None and "device" in signature(kind).parameters:
@@ -107,7 +108,7 @@ class _EstimatorDecoder(ValueDecoder):
         for name in attributes:
             if not is_attribute(kind, name):
                 raise LoadError(f"{name!r} is no fitted attribute of {kind.__name__}")
-        estimator = kind(**parameters)
+        estimator: Any = kind(**parameters)
         if hasattr(kind, "_parameter_constraints"):
             estimator._validate_params()
         if hasattr(kind, "_restore") and is_fitted_with(attributes):

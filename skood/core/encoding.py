@@ -33,8 +33,12 @@ __all__ = ["attributes_of", "encode", "is_attribute", "is_fitted_with"]
 _ATTRIBUTE = re.compile(r"[A-Za-z]\w*_|_sklearn_output_config")
 
 
-def encode(estimator: BaseEstimator) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def encode(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A document, and the tensors that it names.
+
+    Parameters
+    ----------
+    estimator : estimator, or another `skood.core.savable.Savable` with ``get_params``
 
     Raises
     ------
@@ -54,7 +58,7 @@ def encode(estimator: BaseEstimator) -> tuple[dict[str, Any], dict[str, Tensor]]
     return {"versions": versions, "objects": encoder.objects}, encoder.tensors
 
 
-def attributes_of(estimator: BaseEstimator) -> dict[str, Any]:
+def attributes_of(estimator: Any) -> dict[str, Any]:
     """All that an estimator has besides its parameters."""
     parameters = estimator.get_params(deep=False)
     return {name: value for name, value in vars(estimator).items() if name not in parameters}
@@ -85,7 +89,7 @@ class _EstimatorEncoder(ValueEncoder):
         self._seen: list[Any] = []  # so that no other object gets one of these ids
 
     def other(self, value: Any, where: str) -> Any:
-        if isinstance(value, BaseEstimator):
+        if isinstance(value, BaseEstimator) or hasattr(value, "_to_save"):
             return self._object(value, where, self._wrapped if _is_foreign(value) else self._own)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self._object(value, where, self._dataclass)
@@ -104,7 +108,9 @@ class _EstimatorEncoder(ValueEncoder):
 
     def _own(self, value: Any, where: str) -> dict[str, Any]:
         parameters, attributes = value.get_params(deep=False), attributes_of(value)
-        if hasattr(value, "_to_save") and is_fitted_with(attributes):
+        # What is saved and no estimator has no `fit`: it is always ready.
+        is_ready = not isinstance(value, BaseEstimator) or is_fitted_with(attributes)
+        if hasattr(value, "_to_save") and is_ready:
             attributes = value._to_save()
         for name in getattr(value, "_not_saved", ()):
             if parameters.pop(name, None) or attributes.pop(name, None):

@@ -15,7 +15,7 @@ __all__ = ["Savable"]
 
 
 class Savable:
-    """For estimators, to the left of scikit-learn's `BaseEstimator`.
+    """For estimators, to the left of scikit-learn's `BaseEstimator`, and for what holds them.
 
     A fitted attribute has to be a number, a text, an array, a tensor, a dataclass of these, another
     estimator, or a list, tuple or dict. A class with others gives `_to_save` and `_restore`.

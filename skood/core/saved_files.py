@@ -125,5 +125,6 @@ def _digest(text: str, tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+        if tensor.numel():  # torch does not view what is empty as bytes
+            digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,29 @@ class _StakedCapital:
         self._log_capital = np.logaddexp(self._log_capital, log_stake) + log_bets
         self.n_seen += 1
         return self.log_evidence
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `update` changes, as plain values."""
+        return {"n_seen": self.n_seen, "log_capital": self._log_capital.copy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where another one of this class was.
+
+        Parameters
+        ----------
+        state : dict
+            Of `get_state`.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` is none.
+        """
+        n_seen, log_capital = state["n_seen"], np.array(state["log_capital"], dtype=np.float64)
+        is_capital = log_capital.shape == (N_BETS,) and not np.isnan(log_capital).any()
+        if not isinstance(n_seen, int) or n_seen < 0 or not is_capital:
+            raise ValueError(f"{state!r} is no state of {type(self).__name__}. Use get_state.")
+        self.n_seen, self._log_capital = n_seen, log_capital
 
     @property
     def log_evidence(self) -> float:

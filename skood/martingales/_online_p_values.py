@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,6 +99,34 @@ class OnlinePValues:
         uniform = self._generator.random((len(values), 2)).tolist()
         pairs = zip(values.tolist(), uniform, strict=True)
         return np.array([self._rank(score, u, drop) for score, (u, drop) in pairs])
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `update` changes, as plain values."""
+        generator = self._generator.bit_generator.state
+        return {"reference": np.array(self._reference), "generator": dict(generator)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where another one with the same ``max_reference`` was.
+
+        Parameters
+        ----------
+        state : dict
+            Of `get_state`.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` is none.
+        """
+        reference = _checked("reference", state["reference"])
+        is_ordered = (reference[:-1] <= reference[1:]).all()
+        if len(reference) > self.max_reference or not is_ordered:
+            raise ValueError(
+                f"The reference must be in ascending order, and at most {self.max_reference} long; "
+                f"got {len(reference)} scores. Give a state of get_state."
+            )
+        self._generator.bit_generator.state = state["generator"]
+        self._reference = reference.tolist()
 
     def _rank(self, score: float, u: float, drop: float) -> float:
         reference = self._reference

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
+import os
 import threading
 from typing import Any
 
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from skood.core.encoding import encode
 from skood.core.estimator_protocols import GroupScorer, missing_members
+from skood.core.modes import own_modes
 from skood.core.parameters import check_count, draw_seed
+from skood.core.savable import Savable
+from skood.core.saved_files import write
 from skood.martingales import OnlinePValues
 from skood.monitoring._history import DriftHistory
 from skood.monitoring._stream import DriftState, Stream
@@ -19,7 +25,7 @@ from skood.monitoring._stream import DriftState, Stream
 __all__ = ["DriftMonitor"]
 
 
-class DriftMonitor:
+class DriftMonitor(Savable):
     """Raises an alarm when rows of a stream are no longer distributed as the normal ones were.
 
     A detector judges rows one by one. The monitor judges the stream: it adds up what single rows
@@ -187,6 +193,37 @@ class DriftMonitor:
         """Curves for a picture, in bounded memory; see `skood.plotting.DriftDisplay`."""
         with self._lock:
             return self._stream.recorder.history()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the monitor, its detector and the stream so far to a file, without pickle.
+
+        After `skood.load` the next `update` continues the stream as if nothing had been between: a
+        service that saves after each update, and loads when it starts, keeps the guarantee. Rows
+        seen after the last `save` are not in the file; give them again.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that is there is replaced at once, when the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            If the detector holds something that cannot be saved; the message names it.
+        """
+        with own_modes(grad=True):
+            write(path, *encode(self))
+
+    def get_params(self, deep: bool = False) -> dict[str, Any]:
+        """Arguments of the constructor by name, for `save`; ``deep`` is not used."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def _to_save(self) -> dict[str, Any]:
+        with self._lock:
+            return {"stream_": self._stream.get_state()}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        self._stream.set_state(attributes["stream_"])
 
     def _log_threshold(self) -> float:
         if not 0 < self.alpha < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,21 @@ class Recorder:
     def add_alarm(self, n_seen: int) -> None:
         """Record that the alarm rose."""
         self._alarms.append(n_seen)
+
+    def get_state(self) -> dict[str, Any]:
+        """All that there is, as plain values."""
+        stretches = {"stride": self._stride, "n_in_stretch": self._n_in_stretch}
+        return stretches | self.history()._asdict()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with a state of `get_state`; ValueError if it is none."""
+        n_seen, log_evidence = state["n_seen"].tolist(), state["log_evidence"].tolist()
+        stride, n_in_stretch = state["stride"], state["n_in_stretch"]
+        if len(n_seen) > _MOST_POINTS or not 0 <= n_in_stretch < stride:
+            raise ValueError(f"no history has stretches of {stride!r}, {n_in_stretch!r} seen")
+        self._points = list(zip(n_seen, log_evidence, strict=True))
+        self._alarms.extend(state["alarms"].tolist())
+        self._stride, self._n_in_stretch = stride, n_in_stretch
 
     def history(self) -> DriftHistory:
         """A copy of what is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,8 @@ from skood.martingales import ConformalMartingale, OnlinePValues, ShiryaevRobert
 from skood.monitoring._history import Recorder
 
 __all__ = ["DriftState", "Stream"]
+
+_COUNTS = ("n_seen", "n_alarms", "n_alarms_before_update", "raised_at")
 
 
 class DriftState(NamedTuple):
@@ -92,6 +94,24 @@ class Stream:
             raised_at=self._raised_at,
             n_alarms=self._n_alarms,
         )
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `update` changes, as plain values."""
+        parts = {"p_values": self._p_values, "evidence": self._evidence, "history": self.recorder}
+        return {name: getattr(self, f"_{name}") for name in _COUNTS} | {
+            name: part.get_state() for name, part in parts.items()
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where a stream with the same parameters was; ValueError for an impossible state."""
+        for name in _COUNTS:
+            is_count = isinstance(state[name], int) and state[name] >= 0
+            if not is_count and (name, state[name]) != ("raised_at", None):
+                raise ValueError(f"no stream has {name}={state[name]!r}")
+            setattr(self, f"_{name}", state[name])
+        self._p_values.set_state(state["p_values"])
+        self._evidence.set_state(state["evidence"])
+        self.recorder.set_state(state["history"])
 
     def _start_betting(self) -> None:
         self._evidence = ShiryaevRoberts() if self._restarts else ConformalMartingale()

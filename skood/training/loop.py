@@ -23,6 +23,7 @@ from skood.core.progress import progress
 from skood.core.protocols import DensityNetwork, Initialisable, Objective, Progress
 from skood.core.row_spec import RowSpec
 from skood.core.rows import Rows
+from skood.training.average import WeightAverage
 from skood.training.diagnostics import Diagnosis, check_finite, diagnose, warn_if_diverged
 from skood.training.interruption import Interruptions, raise_again
 from skood.training.optimizers import OPTIMIZERS, check_moments
@@ -166,12 +167,19 @@ class _Net(NeuralNet):
         self.patience = None if held_out is None else trainer.patience_for(self.max_epochs)
         self.initialize()
         self.schedule = self._schedule()
+        decay = trainer.weight_average
+        self.average = None if decay is None else WeightAverage(self.module_, decay)
         self.done = TrainingState()
         if state is None:
             # Only a fall far below it will count.
             self.done.initial_bound = self._diagnose(_FEWEST_DIAGNOSED).bound
         else:
             self._restore(state)
+
+    @property
+    def to_keep(self) -> nn.Module:
+        """The network that is judged, and in the end used."""
+        return self.module_ if self.average is None else self.average.network
 
     def _schedule(self) -> torch.optim.lr_scheduler.CosineAnnealingLR | None:
         if self.trainer.lr_schedule == "constant":
@@ -186,6 +194,8 @@ class _Net(NeuralNet):
         self.module_.load_state_dict(state.weights)
         self.optimizer_.load_state_dict(state.optimizer)
         check_moments(self.optimizer_)
+        if self.average is not None and state.average is not None:
+            self.average.network.load_state_dict(state.average)
         if self.schedule is not None and state.schedule is not None:
             self.schedule.load_state_dict(state.schedule)
         self.noise.set_state(cast(Tensor, state.noise))
@@ -198,6 +208,7 @@ class _Net(NeuralNet):
         return replace(
             self.done,
             weights=_copied(self.module_.state_dict()),
+            average=None if self.average is None else _copied(self.average.network.state_dict()),
             optimizer=copy.deepcopy(self.optimizer_.state_dict()),
             schedule=copy.deepcopy(schedule),
             noise=self.noise.state(),
@@ -254,6 +265,8 @@ class _Net(NeuralNet):
         step = super().train_step(batch, **fit_params)
         if self.schedule is not None:
             self.schedule.step()
+        if self.average is not None:
+            self.average.update(self.module_, self.done.step)
         return step
 
     def train_step_single(self, batch: Tensor, **fit_params: Any) -> dict[str, Any]:
@@ -274,13 +287,13 @@ class _Net(NeuralNet):
     def _look_at_the_epoch(self) -> None:
         """Record the bound and what each layer carries; keep the best network, and snapshots."""
         found, epoch = self._diagnose(), self.done.epoch + 1
-        check_finite(self.module_, found.bound, epoch, self.lr)
+        check_finite(self.to_keep, found.bound, epoch, self.lr)
         is_best = self.held_out is not None and -found.bound < self.done.best_loss
         # Any better bound counts: a relative threshold would depend on the units of X.
         if is_best:
             self.done.best_loss, self.done.best_epoch = -found.bound, epoch
             if self.patience is not None:
-                self.done.best_weights = _copied(self.module_.state_dict())
+                self.done.best_weights = _copied(self.to_keep.state_dict())
         if self.held_out is not None:
             self.history.record("valid_loss", -found.bound)
             self.history.record("valid_loss_best", is_best)
@@ -288,7 +301,7 @@ class _Net(NeuralNet):
             self.history.record(name, value)
         self.history.record("held_out", self.held_out is not None)
         if epoch in self.trainer.snapshot_epochs:
-            self.done.snapshots[epoch] = _copied(self.module_.state_dict())
+            self.done.snapshots[epoch] = _copied(self.to_keep.state_dict())
 
     def _diagnose(self, n_rows: int | None = None) -> Diagnosis:
         rows, n_held_out = self.batches.rows[: n_rows or _DIAGNOSED_ROWS], None
@@ -297,7 +310,7 @@ class _Net(NeuralNet):
             rows = self.held_out[:n_rows]
             n_held_out = len(rows)
         noise = Noise([self.seed, Stream.DIAGNOSIS], self.batches.device)  # the same at every epoch
-        return diagnose(self.module_, self._in_order(rows), noise, n_held_out)
+        return diagnose(self.to_keep, self._in_order(rows), noise, n_held_out)
 
     def _in_order(self, rows: Rows) -> ShuffledBatches:
         n_missing = 0 if self.held_out is None else max(0, _FEWEST_DIAGNOSED - len(rows))

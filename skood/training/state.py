@@ -28,6 +28,8 @@ class TrainingState:
         Epochs and optimiser steps done.
     weights : dict of Tensors
         State of the network, on the CPU.
+    average : dict of Tensors or None
+        State of the network of averaged weights, where the `Trainer` asks for one.
     optimizer, schedule : dict
         States of the optimiser and, unless the learning rate is constant, of its schedule.
     noise : Tensor
@@ -50,6 +52,7 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     weights: Weights = field(default_factory=dict)
+    average: Weights | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] | None = None
     noise: Tensor | None = None
@@ -64,8 +67,9 @@ class TrainingState:
     terminated: bool = False
 
     def kept_weights(self) -> Weights:
-        """Those to use: the best on held-out rows, or the last."""
-        return self.weights if self.best_weights is None else self.best_weights
+        """Those to use: the best on held-out rows, or the last; averages, where there are any."""
+        last = self.weights if self.average is None else self.average
+        return last if self.best_weights is None else self.best_weights
 
     def kept_bound(self) -> float:
         """Bound of the network with `kept_weights`, nats per row."""

@@ -38,6 +38,11 @@ class Trainer(BaseEstimator):
         Epochs without a better held-out bound (always without free bits and at full KL weight)
         after which training stops; the best network is kept in any case. "auto" is a fifth of
         ``max_epochs``, at least 10. None trains to the end and keeps the last network.
+    weight_average : float in (0, 1), default=None
+        If given, the model gets an exponential moving average of the weights of all steps, with
+        this weight for the average so far: 0.999 is about the last thousand steps. Early in
+        training it is an average over fewer. Held-out bounds, the best network and snapshots are
+        those of averaged weights, training itself is the same.
     snapshot_epochs : tuple of int, default=()
         Epochs after which the weights are kept, counted from 1, so that the model can be used as it
         was then: see ``at_epoch`` of the models. Each takes as much memory as the network.
@@ -77,6 +82,7 @@ class Trainer(BaseEstimator):
         "clip_norm": [Interval(Real, 0, None, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "weight_average": [Interval(Real, 0, 1, closed="neither"), None],
         "snapshot_epochs": [tuple, list],
         "checkpoint": [str, os.PathLike, None],
         "on_interrupt": [StrOptions({"raise", "keep"})],
@@ -93,6 +99,7 @@ class Trainer(BaseEstimator):
         clip_norm: float = 200.0,
         validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
+        weight_average: float | None = None,
         snapshot_epochs: tuple[int, ...] = (),
         checkpoint: str | os.PathLike[str] | None = None,
         on_interrupt: str = "raise",
@@ -103,6 +110,7 @@ class Trainer(BaseEstimator):
         self.clip_norm = clip_norm
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.weight_average = weight_average
         self.snapshot_epochs = snapshot_epochs
         self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt

@@ -47,7 +47,14 @@ def estimators(fit, flow_detector):
         fit(skood.ScoreNorm()),
         fit(skood.ConformalDetector()),
         fit(skood.DoSE(small(skood.Glow))),
+        watching_a_stream(fit(skood.KNNDistance())),
     ]
+
+
+def watching_a_stream(detector):
+    monitor = skood.DriftMonitor(detector)
+    monitor.update(np.zeros((20, 4)))
+    return monitor
 
 
 def try_out(path):
@@ -60,7 +67,8 @@ def try_out(path):
     finally:
         watching.clear()
     try:
-        estimator.score_samples(np.zeros((5, 4)))
+        is_monitor = isinstance(estimator, skood.DriftMonitor)
+        (estimator.update if is_monitor else estimator.score_samples)(np.zeros((5, 4)))
     except Exception as error:
         assert not isinstance(error, MemoryError)
     return True

@@ -81,6 +81,13 @@ def test_an_interrupted_fit_is_taken_up_to_the_weights_of_one_that_was_not(model
     assert n_before > 2 and n_all - 2 == len(batches) - n_all
 
 
+def test_the_average_of_weights_is_taken_up_too(path):
+    options = {"checkpoint": path, "weight_average": 0.9, "patience": None}
+    interrupt(model(stop=True, **options), TABLE)
+    found = model(**options).fit(TABLE)
+    assert_same(found, model(weight_average=0.9, patience=None).fit(TABLE))
+
+
 def test_a_fit_that_had_ended_is_there_at_once(path):
     expected = model(checkpoint=path).fit(TABLE)
     n_before = len(batches)
@@ -93,6 +100,7 @@ def test_a_fit_that_had_ended_is_there_at_once(path):
     ("max_epochs", "7"),
     ("trainer__clip_norm", "3.0"),
     ("trainer__snapshot_epochs", r"\[2\]"),
+    ("trainer__weight_average", "0.9"),
     ("n_transforms", "2"),
 ])  # fmt: skip
 def test_another_parameter_is_refused_by_its_name(name, here, path):

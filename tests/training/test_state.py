@@ -90,6 +90,8 @@ def test_five_epochs_and_five_more_are_ten(name, patience):
     {"optimizer": "adamax"},
     {"validation_fraction": 0},
     {"snapshot_epochs": (2, 7)},
+    {"weight_average": 0.9},
+    {"weight_average": 0.9, "patience": None, "snapshot_epochs": (2, 7)},
 ], ids=str)  # fmt: skip
 def test_so_they_are_with_any_trainer(options):
     assert_goes_on("MAF", **options)
