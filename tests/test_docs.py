@@ -1,5 +1,6 @@
 """The documentation keeps up with the code."""
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -92,3 +93,17 @@ def test_the_relative_links_of_a_page_lead_to_files(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_faq_quotes_messages_as_they_are():
+    """Those in quotation marks, which are skood's: the words between "..." are in some string."""
+    texts = [
+        node.value
+        for file in Path(skood.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    faq = (DOCS / "guide/faq.md").read_text(encoding="utf-8")
+    quoted = re.findall(r'\*\*"(.+?)"\*\*', faq)
+    stretches = [part.strip() for message in quoted for part in message.split("...")]
+    assert [part for part in stretches if not any(part in text for text in texts)] == []
