@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from skood import MAF
+from skood.testing import small
 
 # For training, and for single detectors, with what they import in turn.
 ONLY_WHERE_USED = {
@@ -45,3 +49,11 @@ def test_fitting_does_not_import_the_compiler_of_torch(estimator):
     )
     assert "skorch" in modules
     assert "torch._dynamo" not in modules
+
+
+def test_loading_imports_neither_the_compiler_nor_what_only_fitting_needs(tmp_path):
+    path = tmp_path / "model.safetensors"
+    small(MAF, random_state=0).fit(np.eye(60)[:, :3]).save(path)
+    modules = imported_by(f"import skood; skood.load({str(path)!r}).score_samples([[1, 0, 0]])")
+    assert "skood.nn.bijections.autoregressive" in modules
+    assert not {"skorch", "sympy", "torch._dynamo"} & modules

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -67,6 +68,7 @@ def _mapped(arguments: Any) -> int:
     """Numbers in the result of a function of each element."""
     shapes = [argument.shape for argument in arguments if isinstance(argument, Tensor)]
     try:
-        return math.prod(torch.broadcast_shapes(*shapes)) if shapes else 0
-    except RuntimeError:  # it is none, and its result no larger than what it joins
+        # torch's own function of this name imports SymPy when first called.
+        return math.prod(np.broadcast_shapes(*shapes)) if shapes else 0
+    except ValueError:  # it is none, and its result no larger than what it joins
         return sum(map(math.prod, shapes))
