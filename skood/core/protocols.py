@@ -174,11 +174,11 @@ class ScoreNetwork(Protocol):
     """A network that knows the score, the gradient of the log density of rows with noise added."""
 
     def score_norms(self, x: Tensor, noise_levels: Sequence[float]) -> Tensor:
-        """Norm at x of s times the score, for each noise level s, shape (n_levels, n), float64.
+        """Norm of sigma times the score at x, for noise levels sigma, shape (n_levels, n), float64.
 
-        The density is that of rows with Gaussian noise of standard deviation s, the unit of which
-        is the standard deviation of the training values: of each column, or of all pixels. Where x
-        is such a noisy row, the norm is about the root of the number of values.
+        The density is that of rows with Gaussian noise of standard deviation sigma, the unit of
+        which is the standard deviation of the training values: of each column, or of all pixels.
+        Where x is such a noisy row, the norm is about the root of the number of values.
         """
         ...
 

@@ -65,16 +65,16 @@ class LatentGoodnessOfFit(ModelDetector):
 
     Notes
     -----
-    `ood_score` is ``max_j -log P(T_j >= T_j(x))``, nats, with P estimated from normal rows, of two
-    statistics T_j of the base variables z (after P. Bomatter, J. Geary, H. Gouk: "The Signal in the
+    `ood_score` is ``max_i -log P(T_i >= T_i(x))``, nats, with P estimated from normal rows, of two
+    statistics T_i of the base variables e (after P. Bomatter, J. Geary, H. Gouk: "The Signal in the
     Noise: OOD Detection Through Goodness-of-Fit Testing in Factorised Latent Spaces", 2026,
     arXiv:2605.22496, who take the larger of the quantiles of two such tests):
 
-    - "values": the Anderson-Darling statistic of all values of z against N(0, 1);
-    - "spectrum": with the powers P_k of z at all frequencies but those that are their own mirror
-      image, the Anderson-Darling statistic of P_k / mean(P) against the exponential distribution,
+    - "values": the Anderson-Darling statistic of all values of e against N(0, 1);
+    - "spectrum": with the powers P_j of e at all frequencies but those that are their own mirror
+      image, the Anderson-Darling statistic of P_j / mean(P) against the exponential distribution,
       which is the law of the powers of white noise; their mean, which the other test knows, does
-      not matter. Where the base variables lie like the pixels of an image, z is transformed in two
+      not matter. Where the base variables lie like the pixels of an image, e is transformed in two
       dimensions, channel by channel (and level by level of a multi-scale flow, with the powers of
       all taken together), else in one, in their order.
 

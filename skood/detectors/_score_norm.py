@@ -64,11 +64,12 @@ class ScoreNorm(ModelDetector):
 
     Notes
     -----
-    `ood_score` is the squared Mahalanobis distance of ``log(s || grad log p_s(x) ||)``, over the
-    noise levels s, from normal rows (Mahmood, Oliva, Styner: "Multiscale Score Matching for
-    Out-of-Distribution Detection", ICLR 2021, arXiv:2010.13132, who fit a Gaussian mixture to the
-    norms, of a network trained by score matching, at ten levels). One level alone fails: images
-    blurred and images with noise lie on opposite sides of normal ones.
+    `ood_score` is the squared Mahalanobis distance of
+    ``log(sigma ||grad log p_sigma(x)||)``, over the noise levels sigma, from normal rows (Mahmood,
+    Oliva, Styner: "Multiscale Score Matching for Out-of-Distribution Detection", ICLR 2021,
+    arXiv:2010.13132, who fit a Gaussian mixture to the norms, of a network trained by score
+    matching, at ten levels). One level alone fails: images blurred and images with noise lie on
+    opposite sides of normal ones.
 
     Examples
     --------

@@ -115,7 +115,7 @@ class Gaussian(FlowMixin, BaseDensity):
         Returns
         -------
         ndarray of shape (n, len(noise_levels)), float64
-            ``s || grad log p_s(x) ||`` at x itself, in the same unit.
+            ``sigma ||grad log p_sigma(x)||`` at x itself, in the same unit.
         """
         check_is_fitted(self)
 

@@ -50,10 +50,11 @@ class MAF(FlowMixin, BaseGenerativeModel):
 
     Notes
     -----
-    With u_0 = x, standardised, the transform t gives::
+    With u_0 = x, standardised, the transform t of T gives u_t, and the last one the base
+    variables e = u_T::
 
         u_t[i] = g(u_t-1[i]; parameters that depend on u_t-1[:i])      log p(x) =
-                                                  log N(u_T; 0, 1) + sum of log |d u_t / d u_t-1|
+                                                  log N(e; 0, 1) + sum of log |d u_t / d u_t-1|
 
     (Papamakarios et al., eqs. 3 to 5). Values follow their order in a row of X, and in every second
     transform the reverse of it. Images are read line by line, one channel after the other.

@@ -82,21 +82,21 @@ class SeReMAF(LatentVariablesMixin, BaseGenerativeModel):
     Self-Reflective Variational Autoencoder, section 4.2 and appendix 9. With two latent layers and
     two transforms; z2 -> z1 and q are those of `SeReVAE`::
 
-        z2 -> gamma -(z1)-> gamma + r1(gamma, z1)          parameters of p(u)
-        u -z2-> -z1-> -z2-> -z1-> x                        MADE layers, each given one z
+        z2 -> gamma -(z1)-> gamma + r1(gamma, z1)          parameters of p(e)
+        e -z2-> -z1-> -z2-> -z1-> x                        MADE layers, each given one z
 
-    p(u) is Gaussian, its scale a diagonal plus a rank-one matrix, and its parameters gamma are
+    p(e) is Gaussian, its scale a diagonal plus a rank-one matrix, and its parameters gamma are
     mended from the top layer down to layer 1. The MADE layers are affine, and in every second of
     them the order of the values is reversed. The bijections f_l, which prior and q share, are
     rational-quadratic splines in coupling layers. The log-likelihood in the bounds is
     log p(x | z) of the flow, of pixels dequantised as in `MAF`; for tables ``nll`` counts from the
     largest density that values smoothed by the noise of training can have. `reconstruct` pushes
-    the mean of u through the flow, and takes as many passes as x has values.
+    the mean of e through the flow, and takes as many passes as x has values.
 
     The paper leaves open in which order a transform takes the latents (here the top first, as they
     are generated), and how its couplings alternate. Departures: two couplings of eight bins on
     [-5, 5] in place of five with 32 on [-20, 20]; the first value of a MADE layer sees z too
-    (by its appendix 9.2 it would not), and z is cut at 5 in size there; perceptrons for p(u), in
+    (by its appendix 9.2 it would not), and z is cut at 5 in size there; perceptrons for p(e), in
     place of a residual network; pixels are standardised, not taken to logits; orders are not
     random; and there is no phase without latents, no batch normalisation, no dropout and no weight
     decay. Its sizes for CIFAR-10:

@@ -3,9 +3,10 @@
 Each test statistic is one number for each row; the higher, the worse the fit. The base variables of
 a flow should be such numbers for rows like those that it was trained on.
 
-Notation: z are the d values of a row, F is a distribution function, and P_k is the power of z at
-the frequency k. Of white noise with unit variance, the powers at frequencies that are not their own
-mirror image are independent and exponential with mean 1.
+Notation: e are the d values of a row, such as the base variables of a flow, F is a distribution
+function, and P_j is the power of e at the frequency j. Of white noise with unit variance, the
+powers at frequencies that are not their own mirror image are independent and exponential with mean
+1.
 
 References
 ----------
@@ -43,7 +44,7 @@ def anderson_darling_normal(values: ArrayLike) -> _Floats:
     Returns
     -------
     ndarray of shape (n,), float64
-        A^2 = -d - sum_i (2 i - 1) / d (log F(z_i) + log(1 - F(z_d+1-i))), z being in ascending
+        A^2 = -d - sum_i (2 i - 1) / d (log F(e_i) + log(1 - F(e_d+1-i))), e being in ascending
         order ([1]_ in the module's references, with nothing estimated). Its mean is 1 for
         independent standard normal values.
 
@@ -51,8 +52,8 @@ def anderson_darling_normal(values: ArrayLike) -> _Floats:
     --------
     >>> import numpy as np
     >>> from skood.scores.goodness_of_fit import anderson_darling_normal
-    >>> z = np.random.default_rng(0).normal(size=(1, 1000))
-    >>> anderson_darling_normal(np.concatenate([z, 0.5 * z, z + 1])).round()
+    >>> e = np.random.default_rng(0).normal(size=(1, 1000))
+    >>> anderson_darling_normal(np.concatenate([e, 0.5 * e, e + 1])).round()
     array([  2.,  87., 439.])
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=1)

@@ -1,9 +1,9 @@
 """From the layer-wise gradient norms of a row to one score, referred to those of normal rows.
 
-Notation: a row has one squared gradient norm for each of L layers (parameter tensors or modules),
-and z is the vector of their logarithms, standardised by mean and standard deviation over normal
-rows. All scores are functions of z, the higher, the more OOD. The norms themselves depend on the
-size and the parametrisation of a layer; only comparisons with normal rows mean something.
+Notation: a row has one squared gradient norm for each layer (parameter tensor or module), and d
+is the vector of their logarithms, standardised by mean and standard deviation over normal rows. All
+scores are functions of d, the higher, the more OOD. The norms themselves depend on the size and the
+parametrisation of a layer; only comparisons with normal rows mean something.
 
 References
 ----------
@@ -60,7 +60,7 @@ class LogNorms:
     mean, std : ndarray of shape (n_used,)
         Mean and standard deviation of the logarithm of norms that are not zero.
     precision : ndarray of shape (n_used, n_used)
-        Inverse of the covariance of z, with Ledoit-Wolf shrinkage ([3]_ in the module's
+        Inverse of the covariance of d, with Ledoit-Wolf shrinkage ([3]_ in the module's
         references).
     log_survival : dict from str to LogSurvival
         Of the scores "mahalanobis" and "one-sided" over normal rows, by five-fold
@@ -124,7 +124,7 @@ class LogNorms:
         return replace(all_rows, log_survival=log_survival)
 
     def standardise(self, squared_norms: _Floats) -> _Floats:
-        """Logarithms of squared norms as deviations from normal rows: z.
+        """Logarithms of squared norms as deviations from normal rows: d.
 
         Parameters
         ----------
@@ -143,8 +143,8 @@ class LogNorms:
 
 
 def _standardised(squared_norms: _Floats, floor: _Floats, mean: _Floats, std: _Floats) -> _Floats:
-    z = (np.log(np.maximum(squared_norms, floor)) - mean) / std
-    return np.where(squared_norms > floor, z, _ZERO)
+    deviations = (np.log(np.maximum(squared_norms, floor)) - mean) / std
+    return np.where(squared_norms > floor, deviations, _ZERO)
 
 
 def _moments(squared_norms: _Floats, floor: _Floats) -> tuple[_Floats, _Floats, _Floats]:
@@ -153,12 +153,12 @@ def _moments(squared_norms: _Floats, floor: _Floats) -> tuple[_Floats, _Floats, 
     mean = logs.mean(axis=0).filled(0.0)
     std = logs.std(axis=0, ddof=1).filled(0.0) if len(logs) > 1 else np.zeros_like(mean)
     std = np.where(std > 0, std, 1.0)  # where a few rows are the same
-    z = _standardised(squared_norms, floor, mean, std)
-    if len(z) == 1:
+    deviations = _standardised(squared_norms, floor, mean, std)
+    if len(deviations) == 1:
         return mean, std, np.eye(len(mean))
     from sklearn.covariance import LedoitWolf
 
-    return mean, std, LedoitWolf(assume_centered=True).fit(z).precision_
+    return mean, std, LedoitWolf(assume_centered=True).fit(deviations).precision_
 
 
 def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
@@ -191,9 +191,9 @@ def gaussian_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
     >>> bool(usual < small), bool(usual < large)
     (True, True)
     """
-    z = normal.standardise(squared_norms)
+    deviations = normal.standardise(squared_norms)
     constant = (np.log(normal.std) + 0.5 * np.log(2 * np.pi)).sum()
-    return 0.5 * np.square(z).sum(axis=1) + constant
+    return 0.5 * np.square(deviations).sum(axis=1) + constant
 
 
 def mahalanobis_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
@@ -226,8 +226,8 @@ def mahalanobis_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:
     >>> bool(apart > 10 * together)
     True
     """
-    z = normal.standardise(squared_norms)
-    return np.einsum("ni,ij,nj->n", z, normal.precision, z)
+    deviations = normal.standardise(squared_norms)
+    return np.einsum("ni,ij,nj->n", deviations, normal.precision, deviations)
 
 
 def one_sided_score(squared_norms: _Floats, normal: LogNorms) -> _Floats:

@@ -38,7 +38,7 @@ class GaussianNetwork(FlowNetwork):
         return self.coordinates.inverse(y.reshape(y.shape[0], *self.x_shape))
 
     def score_norms(self, x: Tensor, noise_levels: Sequence[float]) -> Tensor:
-        """As in the protocol: the density with noise of level s is N(mean, C + s^2 I).
+        """As in the protocol: the density with noise of level sigma is N(mean, C + sigma^2 I).
 
         Along a principal axis of variance v, at distance z from the mean, its score is
         -z / (v + s^2).
