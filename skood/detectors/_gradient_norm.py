@@ -241,9 +241,10 @@ class GradientNorm(ModelDetector):
 
     def _check_fitted_for(self, group_size: int) -> None:
         if group_size not in self.log_norms_:
+            fitted = " or ".join(map(str, sorted(self.log_norms_)))
             raise ValueError(
-                f"group_size must be 1 or {self.group_size}, for which this {type(self).__name__} "
-                f"was fitted; got {group_size}. Call set_params(group_size={group_size}) and fit."
+                f"group_size must be {fitted}, for which this {type(self).__name__} was fitted; "
+                f"got {group_size}. Call set_params(group_size={group_size}) and fit."
             )
 
     def squared_norms(self, X: ArrayLike | Tensor, group_size: int = 1) -> NDArray[np.float64]:

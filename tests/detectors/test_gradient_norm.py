@@ -278,6 +278,11 @@ def test_groups_of_a_size_not_fitted_are_refused_with_a_remedy(method, in_fives)
         getattr(in_fives, method)(FRESH, 2)
 
 
+def test_a_detector_for_rows_says_that_it_was_fitted_for_no_groups(trained_glow):
+    with pytest.raises(ValueError, match=r"group_size must be 1, for which .*; got 5\. Call set_"):
+        detect(trained_glow).group_ood_score(FRESH, 5)
+
+
 def test_rows_that_fill_no_group_are_refused(in_fives):
     with pytest.raises(
         ValueError, match="group_size must be a positive integer that divides the 7"
