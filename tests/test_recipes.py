@@ -120,7 +120,9 @@ def test_a_grid_search_on_dask_finds_what_one_process_finds(X):
 
     with threadpool_limits(1):  # weights depend on the number of torch's threads
         expected = search(X)
-        with Client(processes=False, dashboard_address=":0"), joblib.parallel_config("dask"):
+        # One thread, as there is by default on one core, would be none of Dask's for joblib.
+        workers = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}
+        with Client(processes=False, **workers), joblib.parallel_config("dask"):
             found = search(X, scoring)
         assert_same_search(found, expected, X)
 
