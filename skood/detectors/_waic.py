@@ -71,8 +71,10 @@ class WAIC(LogLikelihoodDetector):
     Why? Generative Ensembles for Robust Anomaly Detection", 2018, arXiv:1810.01392, section 2),
     with the unbiased variance, and a lower bound for log p(x) where the models have latent
     variables. It adds nats and squared nats, so the variance counts the more, the more values a row
-    has. All models score with the noise of the first, so that they see the same binarised or
-    dequantised x; of latent variables they see the same standard normal numbers.
+    has. Tight bounds agree: of VAEs on Fashion-MNIST, MNIST out, ``n_importance_samples=1`` has an
+    AUROC of .75 where eight samples have .53 (docs/results.md). All models score with the noise of
+    the first, so that they see the same binarised or dequantised x; of latent variables they see
+    the same standard normal numbers.
 
     Models are trained in processes of joblib's own, and not in threads: small networks spend most
     of their time in Python, of which one thread runs at a time, and a thread cannot be stopped by
