@@ -17,7 +17,7 @@ from skood.benchmark._suite_report import in_set_tables, suite_summary
 
 __all__ = ["suite_command"]
 
-_QUICK = {"n_train": 1_000, "n_test": 100, "max_minutes_per_model": 0.1}
+_QUICK = {"n_train": 1_000, "n_test": 40, "max_minutes_per_model": 0.04}
 
 
 def suite_command(words: Sequence[str]) -> None:

@@ -193,7 +193,7 @@ def test_quick_is_smaller_but_what_is_said_stands(folder, monkeypatch):
 
     monkeypatch.setattr(_suite_command, "run_suite", remember)
     suite_command(["--data-home", str(folder), "--quick", "--n-test", "7"])
-    assert (seen["n_train"], seen["n_test"], seen["max_minutes"]) == (1000, 7, 0.1)
+    assert (seen["n_train"], seen["n_test"], seen["max_minutes"]) == (1000, 7, 0.04)
 
 
 def test_the_numbers_of_a_run_that_is_killed_are_kept(folder, tables, monkeypatch):
