@@ -66,7 +66,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="M",
         help="models that would train longer get fewer epochs; default: 5",
     )
-    add("--quick", action="store_true", help=f"other defaults: {_QUICK}; some minutes for each data set")
+    add(
+        "--quick",
+        action="store_true",
+        help=f"other defaults: {_QUICK}; some minutes for each data set",
+    )
     add("--output", type=Path, help="write the numbers to this JSON file")
     if parser.parse_args(words).quick:
         parser.set_defaults(**_QUICK)
