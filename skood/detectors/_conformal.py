@@ -108,7 +108,7 @@ class ConformalDetector(CalibratedDetector):
             self.estimator_ = self.estimator.estimator
             return
         self.rows_ = RowSpec.of(rows)
-        estimator = _default() if self.estimator is None else clone(self.estimator)
+        estimator = _forest_class()() if self.estimator is None else clone(self.estimator)
         seeds = [name for name in estimator.get_params() if _is_seed(name)]  # of its parts, too
         unset = [name for name in seeds if estimator.get_params()[name] is None]
         estimator.set_params(**dict.fromkeys(unset, seed % 2**32))
@@ -133,7 +133,7 @@ class ConformalDetector(CalibratedDetector):
     def _to_save(self) -> dict[str, Any]:
         attributes = super()._to_save()
         # The trees of scikit-learn crash the process where a file has wrong numbers in them.
-        if type(self.estimator_) is type(_default()):
+        if type(self.estimator_) is _forest_class():
             attributes["estimator_"] = IsolationTrees.of(self.estimator_)
         return attributes
 
@@ -149,10 +149,12 @@ class ConformalDetector(CalibratedDetector):
         return -np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
 
 
-def _default() -> Any:
+def _forest_class() -> type:
+    """The default, imported where it is needed: a process that only scores needs it not."""
     from sklearn.ensemble import IsolationForest
 
-    return IsolationForest()
+    forest: type = IsolationForest
+    return forest
 
 
 def _is_seed(name: str) -> bool:

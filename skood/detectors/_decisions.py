@@ -99,6 +99,12 @@ class CalibratedDecisions(OutlierMixin, BaseEstimator):
         -------
         ndarray of shape (n,), float64
             A row's score does not depend on the rows beside it.
+
+        Raises
+        ------
+        ValueError
+            If X has rows unlike those of `fit` in shape or kind, if a parameter of the score was
+            changed after `fit`, or if ``out`` is another array or cannot be written to.
         """
         if out is not None:
             return write_scores(self.score_samples, self._checked(X), out)

@@ -20,19 +20,22 @@ from skood.models._gaussian import MOST_VALUES
 __all__ = ["default_members"]
 
 
-def default_members(rows: Rows) -> list[tuple[str, CalibratedDetector]]:
+_Members = list[tuple[str, CalibratedDetector]]
+
+
+def default_members(rows: Rows) -> _Members:
     """Members of `CombinedDetector` for such rows; docs/understand/defaults.md has the reasons."""
-    vectors = [("neighbors", KNNDistance()), ("mixture", MixtureLikelihood())]
+    vectors: _Members = [("neighbors", KNNDistance()), ("mixture", MixtureLikelihood())]
     if rows.ndim == 2:
-        return [*vectors]
+        return vectors
     is_small = math.prod(rows.shape[1:]) <= MOST_VALUES  # enough for a full covariance
-    score_norm = [("score_norm", ScoreNorm(Gaussian()))] if is_small else []
+    score_norm: _Members = [("score_norm", ScoreNorm(Gaussian()))] if is_small else []
     if RowSpec.tensor_shape_of(rows.shape[1:])[0] == 1:
         # More samples make the ratio a little better, and all evidence several times slower.
         ratio = HierarchicalLLR(HVAE(), k=1, n_importance_samples=2)
         return [("ratio", ratio), ("gradient", GradientNorm(HVAE())), *score_norm]
     if not is_small:
-        return [*vectors]
-    if kind_for(Gaussian(), rows) == "real":
-        return [*score_norm]
+        return vectors
+    if kind_for(Gaussian(), rows) == "real":  # which no compressor of images takes
+        return score_norm
     return [*score_norm, ("complexity", InputComplexity(Gaussian()))]

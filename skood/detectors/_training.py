@@ -81,6 +81,7 @@ def _train(key: Any, model: Any, X: Any) -> Any:
 
 
 def is_fitted(model: Any) -> bool:
+    """Whether scikit-learn's check finds it so; what cannot be asked is not."""
     try:
         check_is_fitted(model)
     except Exception:

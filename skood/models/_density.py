@@ -197,6 +197,12 @@ class BaseDensity(
         ndarray of shape (n,), float64
             Nats; the higher, the more likely. Of a density in the units of X for real data, of a
             probability for images. A row's value does not depend on the rows beside it.
+
+        Raises
+        ------
+        ValueError
+            If X has rows unlike those of `fit` in shape or kind, ``n_importance_samples`` is no
+            positive integer, or ``out`` is another array or cannot be written to.
         """
         if out is not None:
             check_is_fitted(self)
