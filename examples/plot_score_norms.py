@@ -90,5 +90,5 @@ curves.set(
     ylabel="log norm of the score, from normal",
     title="Median tile of each kind",
 )
-curves.legend(loc="lower right")
+curves.legend(loc="upper right", fontsize="small")
 fig.savefig("score_norms.png", dpi=150)
